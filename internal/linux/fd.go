@@ -1,0 +1,124 @@
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrClosed is returned when a closed FD is used.
+var ErrClosed = errors.New("descriptor is closed")
+
+// FD owns one file descriptor. It is closed once, by Close or Release's caller.
+// All descriptors are opened close-on-exec.
+type FD struct {
+	n    atomic.Int64 // the number, -1 once closed
+	name string       // what it is, for messages
+}
+
+// NewFD takes ownership of a raw descriptor. name appears in messages.
+func NewFD(raw int, name string) *FD {
+	f := &FD{name: name}
+	f.n.Store(int64(raw))
+	return f
+}
+
+// Int gives the raw number; it stays valid until Close. -1 after Close.
+func (f *FD) Int() int {
+	if f == nil {
+		return -1
+	}
+	return int(f.n.Load())
+}
+
+// Name tells what the descriptor is.
+func (f *FD) Name() string { return f.name }
+
+// Path gives a path under /proc/self/fd that resolves to the open object.
+// It is valid in this process only, until Close.
+func (f *FD) Path() string { return "/proc/self/fd/" + strconv.Itoa(f.Int()) }
+
+// Close closes the descriptor; a second Close and a nil FD are no error.
+func (f *FD) Close() error {
+	if f == nil {
+		return nil
+	}
+	n := f.n.Swap(-1)
+	if n < 0 {
+		return nil
+	}
+	return os.NewSyscallError("close", unix.Close(int(n)))
+}
+
+// Release gives up ownership and returns the raw number, which the caller
+// must close.
+func (f *FD) Release() int { return int(f.n.Swap(-1)) }
+
+// Dup makes a second descriptor for the same open object.
+func (f *FD) Dup() (*FD, error) {
+	n, err := unix.FcntlInt(uintptr(f.Int()), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("dup %s: %w", f.name, os.NewSyscallError("fcntl", err))
+	}
+	return NewFD(n, f.name), nil
+}
+
+// File turns the FD into an *os.File, which takes over ownership.
+func (f *FD) File() *os.File { return os.NewFile(uintptr(f.Release()), f.name) }
+
+// retry repeats call while it is interrupted by a signal.
+func retry(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// Open opens path close-on-exec. For paths that an image or a container
+// controls use OpenIn instead.
+func Open(path string, flags int, mode uint32) (*FD, error) {
+	var n int
+	err := retry(func() (err error) { n, err = unix.Open(path, flags|unix.O_CLOEXEC, mode); return })
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return NewFD(n, path), nil
+}
+
+// OpenIn opens path as a process would whose root directory is root: symbolic
+// links and ".." never leave it, magic links are refused (RESOLVE_IN_ROOT |
+// RESOLVE_NO_MAGICLINKS).
+func OpenIn(root *FD, path string, flags int, mode uint32) (*FD, error) {
+	return openat2(root, path, flags, mode, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+}
+
+// OpenBeneath opens path below dir and refuses any path that would leave it,
+// and every symbolic link (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS).
+func OpenBeneath(dir *FD, path string, flags int, mode uint32) (*FD, error) {
+	return openat2(dir, path, flags, mode, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_MAGICLINKS)
+}
+
+func openat2(dir *FD, path string, flags int, mode uint32, resolve uint64) (*FD, error) {
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: resolve}
+	if flags&(unix.O_CREAT|unix.O_TMPFILE) != 0 {
+		how.Mode = uint64(mode)
+	}
+	var n int
+	var err error
+	// EAGAIN: a rename or mount raced with the resolution (openat2(2)).
+	for range 64 {
+		err = retry(func() (err error) { n, err = unix.Openat2(dir.Int(), path, &how); return })
+		if err != unix.EAGAIN {
+			break
+		}
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "openat2", Path: dir.Name() + ":" + path, Err: err}
+	}
+	return NewFD(n, dir.Name()+":"+path), nil
+}
