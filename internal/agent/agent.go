@@ -1,0 +1,228 @@
+// Package agent is silo-agent, the one process of Silo inside a container: in
+// all its namespaces but its PID namespace, outside its seccomp filter. It
+// parks until there is a command, builds the container's root from mounts it
+// is handed, executes commands, reaps what they leave behind, and ends with
+// the container. It decides nothing; the protocol is drawn in package wire.
+//
+// It runs as root of the container's user namespace, so whatever a hostile
+// image makes it open or mount stays within that namespace's rights.
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"silo/internal/agent/wire"
+	"silo/internal/errs"
+	"silo/internal/ipc"
+	"silo/internal/linux"
+)
+
+// gcPercent makes the collector run before the heap of an idle agent grows
+// beyond what start-up needed.
+const gcPercent = 40
+
+type agent struct {
+	ch    *ipc.Conn
+	self  *linux.FD            // this program, for the init of a PID namespace
+	parts map[string]*linux.FD // parked mounts: dev proc sys files
+	sysfd *linux.FD            // /proc/sys before it was made read-only
+
+	mu       sync.Mutex
+	spawned  *sync.Cond
+	commands map[int]string // process → command id, as long as it runs
+	main     int            // the container's own command, 0 before start
+	pidns    bool
+}
+
+// Main runs the agent on its channel and returns the exit code.
+func Main() int {
+	if len(os.Args) > 0 && os.Args[0] == initName {
+		return initMain()
+	}
+	debug.SetGCPercent(gcPercent)
+	sock, err := linux.NewSocket(wire.Channel, "channel")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "silo-agent: started by silo-keeper, not by hand:", err)
+		return 125
+	}
+	a := &agent{ch: ipc.New(sock), commands: map[int]string{}, parts: map[string]*linux.FD{}}
+	a.spawned = sync.NewCond(&a.mu)
+	if err := a.setup(); err != nil {
+		fmt.Fprintln(os.Stderr, "silo-agent:", err)
+		return 125
+	}
+	go a.reap()
+	if err := a.ch.Send(wire.Message{Op: "hello", Body: encode(wire.Hello{Version: wire.Version})}); err != nil {
+		return 125
+	}
+	a.serve()
+	// The keeper is gone: so is the container.
+	a.killAll()
+	return 125
+}
+
+// setup refuses to run outside a user namespace of its own: killAll would
+// then reach every process of the host.
+func (a *agent) setup() error {
+	data, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return err
+	}
+	if f := strings.Fields(string(data)); len(f) != 3 || f[1] == "0" {
+		return errors.New("not in a user namespace of a container: refused")
+	}
+	if a.self, err = linux.Open("/proc/self/exe", linux.ORdonly, 0); err != nil {
+		return err
+	}
+	if err := linux.SetSubreaper(); err != nil {
+		return err
+	}
+	return linux.SetUndumpable()
+}
+
+func encode(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("encode: " + err.Error()) // only plain structs come here
+	}
+	return b
+}
+
+// serve answers requests until the channel ends.
+func (a *agent) serve() {
+	for {
+		var m wire.Message
+		fds, err := a.ch.Receive(&m)
+		if err != nil {
+			return
+		}
+		if m.Op == "exec" { // may have to read large files: never holds up others
+			go a.answer(m, fds)
+			continue
+		}
+		a.answer(m, fds)
+	}
+}
+
+func (a *agent) answer(m wire.Message, raw []int) {
+	fds := own(raw)
+	defer fds.closeAll()
+	var reply any
+	var out *linux.FD
+	var err error
+	switch m.Op {
+	case "prepare":
+		var p wire.Prepare
+		if err = json.Unmarshal(m.Body, &p); err == nil {
+			err = a.prepare(p, fds)
+		}
+	case "start":
+		var s wire.Start
+		if err = json.Unmarshal(m.Body, &s); err == nil {
+			reply, out, err = a.start(s, fds)
+		}
+	case "exec":
+		var c wire.Command
+		if err = json.Unmarshal(m.Body, &c); err == nil {
+			reply, out, err = a.exec(c, fds)
+		}
+	default:
+		err = errs.New(errs.NotSupported, "agent: unknown request %q", m.Op)
+	}
+	done := wire.Message{ID: m.ID, Op: "done"}
+	if err != nil {
+		done.Error = &wire.Error{Kind: uint8(errs.KindOf(err)), Text: err.Error()}
+	} else if reply != nil {
+		done.Body = encode(reply)
+	}
+	if out != nil {
+		_ = a.ch.Send(done, out.Int())
+		out.Close()
+		return
+	}
+	_ = a.ch.Send(done)
+}
+
+// fdList hands out received descriptors in order and owns the rest.
+type fdList struct{ list []*linux.FD }
+
+func own(raw []int) *fdList {
+	l := &fdList{}
+	for i, fd := range raw {
+		l.list = append(l.list, linux.NewFD(fd, fmt.Sprintf("received descriptor %d", i)))
+	}
+	return l
+}
+
+// next takes ownership of the next descriptor.
+func (l *fdList) next(what string) (*linux.FD, error) {
+	if len(l.list) == 0 {
+		return nil, fmt.Errorf("agent: no descriptor came for %s", what)
+	}
+	fd := l.list[0]
+	l.list = l.list[1:]
+	return fd, nil
+}
+
+func (l *fdList) closeAll() {
+	for _, fd := range l.list {
+		fd.Close()
+	}
+	l.list = nil
+}
+
+// reap collects every child: commands, and orphans that fell to the agent.
+// When the container's own command has ended it ends all others.
+func (a *agent) reap() {
+	for {
+		a.mu.Lock()
+		for len(a.commands) == 0 && a.main == 0 {
+			a.spawned.Wait()
+		}
+		a.mu.Unlock()
+		for {
+			pid, ws, ok := linux.WaitAny(false)
+			if !ok {
+				break
+			}
+			a.ended(pid, ws)
+		}
+		a.mu.Lock()
+		if len(a.commands) > 0 { // forked but not yet registered as ours: wait again
+			a.mu.Unlock()
+			continue
+		}
+		if a.main != 0 { // the last message; nothing is left to reap
+			a.mu.Unlock()
+			_ = a.ch.Send(wire.Message{Op: "end", Body: encode(wire.End{})})
+			os.Exit(0)
+		}
+		a.mu.Unlock()
+	}
+}
+
+func (a *agent) ended(pid int, ws linux.WaitStatus) {
+	a.mu.Lock()
+	id, known := a.commands[pid]
+	delete(a.commands, pid)
+	isMain := known && pid == a.main
+	a.mu.Unlock()
+	if isMain {
+		a.killAll()
+	}
+	if known {
+		code, sig := linux.ExitCode(ws)
+		_ = a.ch.Send(wire.Message{Op: "exit", Body: encode(wire.Exit{ID: id, Code: code, Signal: sig})})
+	}
+}
+
+// killAll kills every process that root of this user namespace may signal:
+// those of the container, and no other. The kernel does it under one lock, so
+// a fork cannot slip through.
+func (a *agent) killAll() { _ = linux.Kill(-1, linux.SIGKILL) }

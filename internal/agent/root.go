@@ -1,0 +1,355 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"sort"
+	"strconv"
+	"strings"
+
+	"silo/internal/agent/wire"
+	"silo/internal/errs"
+	"silo/internal/linux"
+)
+
+const mountFlags = linux.AttrNoSuid | linux.AttrNoDev | linux.AttrNoExec
+
+// prepare builds what a container's root needs whatever its image is, in an
+// empty tmpfs that becomes this process's root: no mount of the host is held
+// while the agent is parked.
+func (a *agent) prepare(p wire.Prepare, fds *fdList) error {
+	dev, err := fds.next("/dev")
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	if err := linux.MakePrivate(); err != nil {
+		return err
+	}
+	parts, err := a.kernelMounts(p, fds)
+	defer func() {
+		for _, m := range parts {
+			m.fd.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if err := newStage(); err != nil {
+		return err
+	}
+	for _, m := range append([]part{{"dev", dev}}, parts...) {
+		if err := attachPart(m); err != nil {
+			return err
+		}
+	}
+	if err := a.devMounts(p, fds); err != nil {
+		return err
+	}
+	if err := os.Mkdir("/files", 0o700); err != nil {
+		return err
+	}
+	if fd, err := linux.Open("/proc/sys", linux.OPath|linux.ODirectory, 0); err == nil {
+		a.sysfd = fd
+	}
+	if err := protect(p.Masked, p.ReadOnly); err != nil {
+		return err
+	}
+	for _, name := range []string{"dev", "proc", "sys"} {
+		if a.parts[name], err = linux.Open("/"+name, linux.OPath|linux.ODirectory, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part is a mount with the place below the stage where it goes.
+type part struct {
+	name string
+	fd   *linux.FD
+}
+
+// kernelMounts makes what must be made while the host's own proc and sys are
+// still in view: the kernel gives a user namespace no more than it has.
+func (a *agent) kernelMounts(p wire.Prepare, fds *fdList) (parts []part, err error) {
+	if p.Proc {
+		proc, err := fds.next("/proc")
+		if err != nil {
+			return parts, err
+		}
+		parts = append(parts, part{"proc", proc})
+	}
+	attrs := mountFlags | linux.AttrReadOnly
+	if p.Unmasked {
+		attrs = mountFlags
+	}
+	var sys *linux.FD
+	if p.Sys {
+		sys, err = fds.next("/sys")
+	} else {
+		sys, err = linux.MountFS("sysfs", nil, attrs)
+	}
+	if err != nil {
+		return parts, err
+	}
+	parts = append(parts, part{"sys", sys})
+	nested := false
+	for _, c := range p.Cgroups {
+		nested = nested || c.Name != ""
+	}
+	if nested {
+		m, err := linux.MountFS("tmpfs", []linux.FSOption{{Key: "mode", Value: "755"}, {Key: "size", Value: "64k"}}, mountFlags)
+		if err != nil {
+			return parts, err
+		}
+		parts = append(parts, part{"sys/fs/cgroup", m})
+	}
+	for _, c := range p.Cgroups {
+		m, err := cgroupMount(c, attrs)
+		if err != nil {
+			return parts, err
+		}
+		parts = append(parts, part{path.Join("sys/fs/cgroup", c.Name), m})
+	}
+	return parts, nil
+}
+
+func cgroupMount(c wire.Cgroup, attrs int) (*linux.FD, error) {
+	if c.Controllers == "" {
+		return linux.MountFS("cgroup2", nil, attrs)
+	}
+	var options []linux.FSOption
+	for _, name := range strings.Split(c.Controllers, ",") {
+		if key, value, ok := strings.Cut(name, "="); ok {
+			options = append(options, linux.FSOption{Key: key, Value: value})
+		} else {
+			options = append(options, linux.FSOption{Key: name})
+		}
+	}
+	return linux.MountFS("cgroup", options, attrs)
+}
+
+// newStage makes an empty tmpfs this process's root.
+func newStage() error {
+	stage, err := linux.MountFS("tmpfs", []linux.FSOption{{Key: "mode", Value: "755"}, {Key: "size", Value: "4m"}}, linux.AttrNoSuid|linux.AttrNoDev)
+	if err != nil {
+		return err
+	}
+	defer stage.Close()
+	if err := linux.MoveMount(stage, nil, "/"); err != nil {
+		return err
+	}
+	if err := linux.PivotTo(stage); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/dev", "/proc", "/sys", "/root"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func attachPart(m part) error {
+	if strings.HasPrefix(m.name, "sys/fs/cgroup/") {
+		if err := os.Mkdir("/"+m.name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return linux.MoveMount(m.fd, nil, "/"+m.name)
+}
+
+// devMounts completes /dev, whose nodes and folders silod has made.
+func (a *agent) devMounts(p wire.Prepare, fds *fdList) error {
+	pts, err := linux.MountFS("devpts", []linux.FSOption{{Key: "newinstance"}, {Key: "ptmxmode", Value: "0666"},
+		{Key: "mode", Value: "0620"}, {Key: "gid", Value: "5"}}, linux.AttrNoSuid|linux.AttrNoExec)
+	if err != nil {
+		return err
+	}
+	defer pts.Close()
+	if err := linux.MoveMount(pts, nil, "/dev/pts"); err != nil {
+		return err
+	}
+	var shm *linux.FD
+	if p.Shm {
+		shm, err = linux.MountFS("tmpfs", []linux.FSOption{{Key: "mode", Value: "1777"},
+			{Key: "size", Value: strconv.FormatInt(p.ShmSize, 10)}}, mountFlags)
+	} else {
+		shm, err = fds.next("/dev/shm")
+	}
+	if err != nil {
+		return err
+	}
+	defer shm.Close()
+	if err := linux.MoveMount(shm, nil, "/dev/shm"); err != nil {
+		return err
+	}
+	if !p.Mqueue {
+		return nil
+	}
+	mq, err := linux.MountFS("mqueue", nil, mountFlags)
+	if err != nil {
+		return err
+	}
+	defer mq.Close()
+	return linux.MoveMount(mq, nil, "/dev/mqueue")
+}
+
+// protect hides masked paths and makes others read-only, as seen from this
+// process's root. Paths that do not exist need no protection.
+func protect(masked, readOnly []string) error {
+	steps := protectSteps(masked, readOnly)
+	if err := linux.Run(steps); err != nil {
+		return fmt.Errorf("protect kernel files: %w", err)
+	}
+	return nil
+}
+
+func protectSteps(masked, readOnly []string) (steps []linux.Step) {
+	for _, p := range masked {
+		info, err := os.Stat(p)
+		switch {
+		case err != nil:
+			continue
+		case info.IsDir():
+			steps = append(steps, linux.StepMountTmpfsReadOnly(p))
+		default:
+			steps = append(steps, linux.StepBind("/dev/null", p))
+		}
+	}
+	for _, p := range readOnly {
+		if _, err := os.Stat(p); err == nil {
+			steps = append(steps, linux.StepBind(p, p), linux.StepRemountReadOnly(p))
+		}
+	}
+	return steps
+}
+
+// buildRoot attaches the container's root and everything in it, and makes it
+// this process's root.
+func (a *agent) buildRoot(s wire.Start, fds *fdList) error {
+	mount, err := fds.next("the root")
+	if err != nil {
+		return err
+	}
+	defer mount.Close()
+	if err := linux.MoveMount(mount, nil, "/root"); err != nil {
+		return err
+	}
+	root, err := linux.Open("/root", linux.OPath|linux.ODirectory, 0)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, name := range []string{"dev", "proc", "sys"} {
+		if err := moveInto(root, a.parts[name], name, true); err != nil {
+			return err
+		}
+	}
+	if err := a.bindFiles(root, s.Files); err != nil {
+		return err
+	}
+	if err := attachMounts(root, s.Mounts, fds); err != nil {
+		return err
+	}
+	if s.ReadOnly {
+		if err := linux.SetMountAttr(root, linux.AttrReadOnly, 0, false); err != nil {
+			return err
+		}
+	}
+	return linux.PivotTo(root)
+}
+
+func moveInto(root, mount *linux.FD, target string, dir bool) error {
+	to, err := linux.TargetIn(root, target, dir)
+	if err != nil {
+		return fmt.Errorf("mount at /%s in the container: %w", strings.TrimPrefix(target, "/"), err)
+	}
+	defer to.Close()
+	if err := linux.MoveMount(mount, to, ""); err != nil {
+		return fmt.Errorf("mount at /%s in the container: %w", strings.TrimPrefix(target, "/"), err)
+	}
+	return nil
+}
+
+// bindFiles puts small files over the image's: they are kept in the stage's
+// tmpfs, which lives on beneath the binds.
+func (a *agent) bindFiles(root *linux.FD, files []wire.File) error {
+	for i, f := range files {
+		name := "/files/" + strconv.Itoa(i)
+		if err := os.WriteFile(name, []byte(f.Data), 0o644); err != nil {
+			return err
+		}
+		m, err := linux.CloneTree(nil, name, false)
+		if err != nil {
+			return err
+		}
+		err = moveInto(root, m, f.Path, false)
+		m.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attachMounts attaches volumes and tmpfs, parents before children.
+func attachMounts(root *linux.FD, mounts []wire.Mount, fds *fdList) error {
+	sources := make([]*linux.FD, len(mounts))
+	defer func() {
+		for _, s := range sources {
+			s.Close()
+		}
+	}()
+	for i, m := range mounts {
+		var err error
+		switch m.Source {
+		case "fd":
+			sources[i], err = fds.next(m.Target)
+		case "tmpfs":
+			sources[i], err = tmpfsMount(m)
+		default:
+			err = errs.Invalidf("agent: unknown mount source %q", m.Source)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	order := make([]int, len(mounts))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(x, y int) bool {
+		return strings.Count(path.Clean(mounts[order[x]].Target), "/") < strings.Count(path.Clean(mounts[order[y]].Target), "/")
+	})
+	for _, i := range order {
+		if mounts[i].Populate {
+			if err := populate(root, mounts[i].Target, sources[i]); err != nil {
+				return fmt.Errorf("fill volume with the image's %s: %w", mounts[i].Target, err)
+			}
+		}
+		if err := moveInto(root, sources[i], mounts[i].Target, mounts[i].IsDir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tmpfsMount(m wire.Mount) (*linux.FD, error) {
+	var options []linux.FSOption
+	for _, o := range strings.Split(m.Options, ",") {
+		if o == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(o, "=")
+		options = append(options, linux.FSOption{Key: key, Value: value})
+	}
+	fd, err := linux.MountFS("tmpfs", options, int(m.Attrs))
+	if err != nil {
+		return nil, errs.Invalidf("tmpfs at %s: %v", m.Target, err)
+	}
+	return fd, nil
+}

@@ -1,0 +1,109 @@
+// Package ipc carries JSON messages and descriptors between Silo's own
+// programs over a unix stream socket: 4 bytes of length, 4 bytes of descriptor
+// count (both little-endian), then the JSON; the descriptors ride on the first
+// byte. It knows nothing of what the messages mean.
+package ipc
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"silo/internal/linux"
+)
+
+// MaxMessage limits the JSON of one message, in bytes. A command line with its
+// environment is at most 2 MiB on Linux (MAX_ARG_STRLEN × …); JSON may double
+// it.
+const MaxMessage = 8 << 20
+
+// Conn sends and receives messages. Send may be called from several
+// goroutines, Receive from one.
+type Conn struct {
+	sock *linux.Socket
+	mu   sync.Mutex
+}
+
+// New takes ownership of a socket.
+func New(sock *linux.Socket) *Conn { return &Conn{sock: sock} }
+
+// Socket gives the socket beneath, still owned by c.
+func (c *Conn) Socket() *linux.Socket { return c.sock }
+
+// Close closes the connection.
+func (c *Conn) Close() error { return c.sock.Close() }
+
+// Send writes v and passes copies of the descriptors, which stay the
+// caller's.
+func (c *Conn) Send(v any, fds ...int) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode message: %w", err)
+	}
+	if len(body) > MaxMessage {
+		return fmt.Errorf("message of %d bytes: the limit is %d", len(body), MaxMessage)
+	}
+	b := make([]byte, 8+len(body))
+	binary.LittleEndian.PutUint32(b, uint32(len(body)))
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(fds)))
+	copy(b[8:], body)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sock.Send(b, fds...)
+}
+
+// Receive reads one message into v and returns its descriptors, close-on-exec
+// and owned by the caller. The other end's orderly close is io.EOF. After any
+// error the connection is of no more use.
+func (c *Conn) Receive(v any) (fds []int, err error) {
+	defer func() {
+		if err != nil {
+			linux.CloseAll(fds)
+			fds = nil
+		}
+	}()
+	var head [8]byte
+	if fds, err = c.readFull(head[:], nil); err != nil {
+		return fds, err
+	}
+	size := binary.LittleEndian.Uint32(head[:])
+	want := binary.LittleEndian.Uint32(head[4:])
+	if size > MaxMessage || want > linux.MaxFDs {
+		return fds, fmt.Errorf("message claims %d bytes and %d descriptors: refused", size, want)
+	}
+	body := make([]byte, size)
+	if fds, err = c.readFull(body, fds); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return fds, err
+	}
+	if len(fds) != int(want) {
+		return fds, fmt.Errorf("message claims %d descriptors, %d came", want, len(fds))
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fds, fmt.Errorf("decode message: %w", err)
+	}
+	return fds, nil
+}
+
+func (c *Conn) readFull(b []byte, fds []int) ([]int, error) {
+	for got := 0; got < len(b); {
+		n, more, err := c.sock.Recv(b[got:])
+		fds = append(fds, more...)
+		if len(fds) > linux.MaxFDs {
+			return fds, errors.New("more descriptors than a message may carry: refused")
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) && got > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return fds, err
+		}
+		got += n
+	}
+	return fds, nil
+}
