@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"silo/internal/erofs"
@@ -42,8 +43,18 @@ type tally struct {
 
 func (t *tally) add(path string) {
 	if t.n++; t.n == 1 {
-		t.first = path
+		t.first = quote(path)
 	}
+}
+
+// quote makes a name of a tar fit for a message: it may be a megabyte of
+// control characters.
+func quote(name string) string {
+	const most = 120
+	if len(name) <= most {
+		return strconv.Quote(name)
+	}
+	return strconv.Quote(name[:most/2]) + "…" + strconv.Quote(name[len(name)-most/2:])
 }
 
 // source is the tar of one layer with what is needed to read it.
@@ -73,7 +84,7 @@ func (b *builder) read(src source) (size int64, err error) {
 			return 0, badTar(err)
 		}
 		if err := b.entry(h, t); err != nil {
-			return 0, fmt.Errorf("entry %q: %w", h.Name, badTar(err))
+			return 0, fmt.Errorf("entry %s: %w", quote(h.Name), badTar(err))
 		}
 	}
 	// The digest covers what follows the end of the archive, too.
@@ -135,7 +146,7 @@ func collect(to []*erofs.Inode, n *node) []*erofs.Inode {
 }
 
 func (l *link) missing() error {
-	return errs.Invalidf("entry %q: the target %q of the hard link is not in this layer or a lower one", l.name, l.target)
+	return errs.Invalidf("entry %s: the target %s of the hard link is not in this layer or a lower one", quote(l.name), quote(l.target))
 }
 
 // close writes the file system and gives its size.
@@ -181,13 +192,13 @@ func (b *builder) fill(n *node, dir string) {
 // warnings tells in words what is not as in the layers.
 func (b *builder) warnings() (out []string) {
 	if t := b.devices; t.n > 0 {
-		out = append(out, fmt.Sprintf("%d device nodes were left out, the first is %q: a container has its own /dev", t.n, t.first))
+		out = append(out, fmt.Sprintf("%d device nodes were left out, the first is %s: a container has its own /dev", t.n, t.first))
 	}
 	if t := b.xattrs; t.n > 0 {
-		out = append(out, fmt.Sprintf("%d extended attributes were left out, the first is of %q", t.n, t.first))
+		out = append(out, fmt.Sprintf("%d extended attributes were left out, the first is of %s", t.n, t.first))
 	}
 	if t := b.owners; t.n > 0 {
-		out = append(out, fmt.Sprintf("%d files belong to user or group numbers from %d on, which a container does not have, the first is %q: they show as nobody's", t.n, containerIDs, t.first))
+		out = append(out, fmt.Sprintf("%d files belong to user or group numbers from %d on, which a container does not have, the first is %s: they show as nobody's", t.n, containerIDs, t.first))
 	}
 	return out
 }

@@ -138,7 +138,7 @@ func (b *builder) enter(dir string, h *tar.Header) (*node, error) {
 			}
 			continue
 		case strings.HasPrefix(name, markPrefix):
-			return nil, errs.Invalidf("%q is a mark for something deleted and cannot be a folder", name)
+			return nil, errs.Invalidf("%s is a mark for something deleted and cannot be a folder", quote(name))
 		}
 		c := here.children[name]
 		switch {
@@ -157,7 +157,7 @@ func (b *builder) enter(dir string, h *tar.Header) (*node, error) {
 			rest = c.inode.Target + "/" + rest
 			continue
 		case !c.isDir():
-			return nil, errs.Invalidf("%q on the way is not a folder", name)
+			return nil, errs.Invalidf("%s on the way is not a folder", quote(name))
 		}
 		here = c
 	}
@@ -268,7 +268,7 @@ func (b *builder) hardLink(parent *node, name string, h *tar.Header) error {
 	}
 	target := find(b.layer, path.Join(dir, base))
 	if target != nil && target.isDir() {
-		return errs.Invalidf("a hard link to the folder %q", h.Linkname)
+		return errs.Invalidf("a hard link to the folder %s", quote(h.Linkname))
 	}
 	if target != nil && target == parent.children[name] && !target.isMark() {
 		return nil // to itself

@@ -164,7 +164,7 @@ func list(t testing.TB, path string) []string {
 
 func line(p string, mode fs.FileMode, uid, gid uint32, links int, content string) string {
 	p = strings.TrimPrefix(p, "/.")
-	return strings.TrimSpace(fmt.Sprintf("/%s %v %d:%d %d %s", strings.TrimPrefix(p, "/"), mode, uid, gid, links, content))
+	return strings.TrimSpace(fmt.Sprintf("/%s %v %d:%d %d %s", strings.TrimPrefix(p, "/"), mode, uid, gid, links, strings.TrimSpace(content)))
 }
 
 func short(b []byte) string {
