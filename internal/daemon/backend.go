@@ -1,3 +1,7 @@
+// Package daemon serves the Docker Engine API, and Silo's own below /silo/,
+// over a Backend: it reads requests, checks them as far as no object is
+// involved, and turns results and errors into answers. It knows nothing of
+// how containers work.
 package daemon
 
 import (
