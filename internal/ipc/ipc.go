@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
+	"time"
 
 	"silo/internal/linux"
 )
@@ -66,7 +68,7 @@ func (c *Conn) Receive(v any) (fds []int, err error) {
 		}
 	}()
 	var head [8]byte
-	if fds, err = c.readFull(head[:], nil); err != nil {
+	if fds, err = c.readFull(head[:], nil, false); err != nil {
 		return fds, err
 	}
 	size := binary.LittleEndian.Uint32(head[:])
@@ -75,7 +77,7 @@ func (c *Conn) Receive(v any) (fds []int, err error) {
 		return fds, fmt.Errorf("message claims %d bytes and %d descriptors: refused", size, want)
 	}
 	body := make([]byte, size)
-	if fds, err = c.readFull(body, fds); err != nil {
+	if fds, err = c.readFull(body, fds, true); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -90,12 +92,17 @@ func (c *Conn) Receive(v any) (fds []int, err error) {
 	return fds, nil
 }
 
-func (c *Conn) readFull(b []byte, fds []int) ([]int, error) {
+// readFull fills b; inside tells that a message has begun before b.
+func (c *Conn) readFull(b []byte, fds []int, inside bool) ([]int, error) {
 	for got := 0; got < len(b); {
 		n, more, err := c.sock.Recv(b[got:])
 		fds = append(fds, more...)
 		if len(fds) > linux.MaxFDs {
 			return fds, errors.New("more descriptors than a message may carry: refused")
+		}
+		if err != nil && Interrupted(err) && (got > 0 || inside) {
+			_ = c.sock.File().SetReadDeadline(time.Time{})
+			continue
 		}
 		if err != nil {
 			if errors.Is(err, io.EOF) && got > 0 {
@@ -107,3 +114,8 @@ func (c *Conn) readFull(b []byte, fds []int) ([]int, error) {
 	}
 	return fds, nil
 }
+
+// Interrupted tells whether Receive was stopped by a read deadline on the
+// socket. That happens only between messages: one that has begun is read to
+// its end whatever the deadline.
+func Interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

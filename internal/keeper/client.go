@@ -1,0 +1,176 @@
+package keeper
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"silo/internal/keeper/wire"
+	"silo/internal/linux"
+)
+
+// frameHeader is the size of Docker's frame header on a stream that carries
+// several: stream number, three zero bytes, big-endian length.
+const frameHeader = 8
+
+// client is a connection joined to a command.
+type client struct {
+	p      *process
+	conn   *os.File
+	attach wire.Attach
+
+	write   sync.Mutex // whole frames only
+	pending []byte     // rest of a frame that an upgrade interrupted
+
+	once sync.Once
+}
+
+func newClient(p *process, conn *linux.FD, a wire.Attach) (*client, error) {
+	if err := linux.SetNonblock(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &client{p: p, conn: conn.PollFile(), attach: a}, nil
+}
+
+// start begins to take in standard input.
+func (c *client) start() {
+	c.p.keeper.pumps.Add(1)
+	go c.read()
+}
+
+// send writes what is in buf behind the room for its header.
+func (c *client) send(stream byte, buf []byte) error {
+	c.write.Lock()
+	defer c.write.Unlock()
+	out := buf[frameHeader:]
+	if c.attach.Mux {
+		clear(buf[:frameHeader])
+		buf[0] = stream
+		binary.BigEndian.PutUint32(buf[4:], uint32(len(buf)-frameHeader))
+		out = buf
+	}
+	n, err := c.conn.Write(out)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.pending = append([]byte(nil), out[n:]...) // an upgrade: sent by the next program
+		return nil
+	}
+	return err
+}
+
+// read moves standard input from the client to the command.
+func (c *client) read() {
+	p := c.p
+	defer p.keeper.pumps.Done()
+	keys := detacher{keys: c.attach.DetachKeys}
+	if len(c.attach.Buffered) > 0 {
+		data := c.attach.Buffered
+		c.attach.Buffered = nil
+		if !c.take(&keys, data) {
+			return
+		}
+	}
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := c.conn.Read(buf)
+		if n > 0 && !c.take(&keys, buf[:n]) {
+			return
+		}
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.attach.Buffered = append(c.attach.Buffered, keys.held...) // for the next program
+			return
+		}
+		if len(keys.held) > 0 {
+			c.forward(keys.held)
+		}
+		// The end of the client's input, or of the client.
+		if c.attach.Stdin && p.tty == nil && (p.stdio.StdinOnce || p.exec != "") {
+			p.closeStdin()
+		}
+		return
+	}
+}
+
+// take handles input; false means that the client is to be read no more.
+func (c *client) take(keys *detacher, data []byte) bool {
+	if !c.attach.Stdin {
+		return true // read and dropped, so that the end is noticed
+	}
+	out, detached := keys.scan(data)
+	if len(out) > 0 && !c.forward(out) {
+		return false
+	}
+	if detached {
+		c.p.keeper.tell("detach", wire.Target{ID: c.p.id, Exec: c.p.exec})
+		c.p.leave(c)
+		return false
+	}
+	return true
+}
+
+func (c *client) forward(data []byte) bool {
+	in := c.p.input()
+	if in == nil {
+		return true // nobody reads; the client is drained
+	}
+	n, err := in.Write(data)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.attach.Buffered = append([]byte(nil), data[n:]...)
+		return false
+	}
+	return true
+}
+
+// hangUp sends the end of output and closes.
+func (c *client) hangUp() {
+	c.once.Do(func() {
+		_ = c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		c.write.Lock()
+		if len(c.pending) > 0 {
+			_, _ = c.conn.Write(c.pending)
+		}
+		c.write.Unlock()
+		linux.ShutdownFile(c.conn)
+		c.conn.Close()
+	})
+}
+
+// detacher finds the detach keys in a stream; bytes that may be their
+// beginning are held back until the next ones decide.
+type detacher struct {
+	keys []byte
+	held []byte
+}
+
+// scan returns what is to be passed on, and whether the keys were complete;
+// the keys themselves are never passed on.
+func (d *detacher) scan(data []byte) (out []byte, detached bool) {
+	if len(d.keys) == 0 {
+		return data, false
+	}
+	for i, b := range data {
+		if b == d.keys[len(d.held)] {
+			d.held = append(d.held, b)
+			if len(d.held) == len(d.keys) {
+				d.held = d.held[:0]
+				return out, true
+			}
+			continue
+		}
+		if len(d.held) > 0 {
+			out = append(out, d.held...)
+			d.held = d.held[:0]
+			if b == d.keys[0] {
+				d.held = append(d.held, b)
+				continue
+			}
+		}
+		out = append(out, data[i])
+	}
+	return out, false
+}

@@ -1,0 +1,436 @@
+package keeper
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	agent "silo/internal/agent/wire"
+	"silo/internal/errs"
+	"silo/internal/ipc"
+	"silo/internal/keeper/wire"
+	"silo/internal/linux"
+	"silo/internal/logfile"
+)
+
+// container is an agent and its commands. Fields below Keeper.mu unless said
+// otherwise.
+type container struct {
+	id      string
+	keeper  *Keeper
+	first   uint32 // host id of the container's root
+	procs   []string
+	session uint32
+	agent   int
+	ch      *ipc.Conn // never replaced
+
+	state   wire.State
+	started time.Time
+	main    *process
+	execs   map[string]*process
+	exit    *wire.Exit // set once, when state is Exited
+	pending *agent.Exit
+
+	agentStatus *linux.WaitStatus // how the agent ended
+	orphan      *linux.WaitStatus // how the command ended after its agent had died
+	nextID      uint64
+	waiting     map[uint64]chan answer
+	gone        chan struct{} // closed when the agent's channel has ended
+}
+
+// answer is what an agent answered.
+type answer struct {
+	m   agent.Message
+	fds []int
+	err error
+}
+
+func (c *container) status() wire.Status {
+	s := wire.Status{ID: c.id, State: c.state, Agent: c.agent, Session: c.session, Started: c.started, Exit: c.exit}
+	if c.main != nil {
+		s.PID = c.main.pid
+	}
+	for id := range c.execs {
+		s.Execs = append(s.Execs, id)
+	}
+	return s
+}
+
+// call asks the agent and waits for its answer.
+func (c *container) call(op string, body any, fds []int) (answer, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return answer{}, err
+	}
+	k := c.keeper
+	reply := make(chan answer, 1)
+	k.mu.Lock()
+	c.nextID++
+	id := c.nextID
+	c.waiting[id] = reply
+	k.mu.Unlock()
+	defer func() {
+		k.mu.Lock()
+		delete(c.waiting, id)
+		k.mu.Unlock()
+	}()
+	if err := c.ch.Send(agent.Message{ID: id, Op: op, Body: data}, fds...); err != nil {
+		return answer{}, errs.Conflictf("the container's agent has ended")
+	}
+	select {
+	case a := <-reply:
+		return a, a.err
+	case <-c.gone:
+		return answer{}, errs.Conflictf("the container's agent has ended")
+	}
+}
+
+// readAgent takes in what the agent says until its channel ends or an upgrade
+// stops it between two messages.
+func (c *container) readAgent() {
+	k := c.keeper
+	defer k.pumps.Done()
+	for {
+		var m agent.Message
+		fds, err := c.ch.Receive(&m)
+		if err != nil {
+			if ipc.Interrupted(err) {
+				return
+			}
+			if err := c.agentGone(err); err != nil {
+				k.log.Debug("agent ended", "container", c.id, "err", err)
+			}
+			return
+		}
+		c.heard(m, fds)
+	}
+}
+
+// heard handles one message of the agent, which is not to be trusted.
+func (c *container) heard(m agent.Message, fds []int) {
+	k := c.keeper
+	if m.Op != "done" && m.Op != "hello" {
+		linux.CloseAll(fds)
+		fds = nil
+	}
+	switch m.Op {
+	case "hello", "done":
+		a := answer{m: m, fds: fds}
+		if m.Op == "hello" {
+			var h agent.Hello
+			if err := json.Unmarshal(m.Body, &h); err != nil || h.Version != agent.Version {
+				a.err = fmt.Errorf("agent speaks version %d, keeper %d", h.Version, agent.Version)
+			}
+			m.ID = 0
+		}
+		if m.Error != nil {
+			a.err = errs.New(errs.Kind(m.Error.Kind), "%s", m.Error.Text)
+		}
+		k.mu.Lock()
+		to := c.waiting[m.ID]
+		delete(c.waiting, m.ID)
+		k.mu.Unlock()
+		if to == nil {
+			linux.CloseAll(fds)
+			return
+		}
+		to <- a
+	case "exit":
+		var e agent.Exit
+		if json.Unmarshal(m.Body, &e) == nil {
+			c.commandEnded(e)
+		}
+	case "end":
+		c.finish("")
+	}
+}
+
+func (c *container) commandEnded(e agent.Exit) {
+	k := c.keeper
+	k.mu.Lock()
+	if e.ID == "" {
+		if c.pending == nil && c.state == wire.Running {
+			c.pending = &e // told when all else has ended too
+		}
+		k.mu.Unlock()
+		return
+	}
+	p := c.execs[e.ID]
+	k.mu.Unlock()
+	if p == nil {
+		return
+	}
+	k.pumps.Add(1)
+	go func() {
+		defer k.pumps.Done()
+		p.drain(execDrain)
+		k.mu.Lock()
+		delete(c.execs, e.ID)
+		k.mu.Unlock()
+		p.close()
+		k.tell("execexit", wire.Exit{Target: wire.Target{ID: c.id, Exec: e.ID}, Code: e.Code, Signal: e.Signal, At: time.Now()})
+	}()
+}
+
+// agentGone handles the end of an agent's channel: in order after "end",
+// otherwise the agent was killed, and the rest of the container with it.
+func (c *container) agentGone(err error) error {
+	k := c.keeper
+	k.mu.Lock()
+	select {
+	case <-c.gone:
+	default:
+		close(c.gone)
+	}
+	state := c.state
+	k.mu.Unlock()
+	switch state {
+	case wire.Exited:
+		return nil
+	case wire.Parked:
+		c.killCgroup()
+		k.mu.Lock()
+		delete(k.containers, c.id)
+		k.mu.Unlock()
+		c.ch.Close()
+		k.tell("gone", wire.Target{ID: c.id})
+		return err
+	}
+	c.killCgroup()
+	c.finish("the container's agent was killed")
+	return err
+}
+
+// finish tells the container's end, once, after all its output.
+func (c *container) finish(reason string) {
+	k := c.keeper
+	k.mu.Lock()
+	if c.state != wire.Running {
+		k.mu.Unlock()
+		return
+	}
+	main, execs := c.main, make([]*process, 0, len(c.execs))
+	for _, p := range c.execs {
+		execs = append(execs, p)
+	}
+	k.mu.Unlock()
+	main.drain(mainDrain)
+	main.close()
+	for _, p := range execs {
+		p.drain(execDrain)
+		p.close()
+	}
+	exit := c.makeExit(reason)
+	k.mu.Lock()
+	c.state, c.exit = wire.Exited, &exit
+	clear(c.execs)
+	k.mu.Unlock()
+	k.tell("exit", exit)
+}
+
+// makeExit finds the code: the agent's word, or after its death what the
+// keeper itself reaped.
+func (c *container) makeExit(reason string) wire.Exit {
+	k := c.keeper
+	e := wire.Exit{Target: wire.Target{ID: c.id}, At: time.Now(), Reason: reason}
+	for range 50 { // the orphan falls to the keeper a moment after its agent
+		k.mu.Lock()
+		pending, orphan := c.pending, c.orphan
+		k.mu.Unlock()
+		switch {
+		case pending != nil:
+			e.Code, e.Signal = pending.Code, pending.Signal
+			return e
+		case orphan != nil:
+			e.Code, e.Signal = linux.ExitCode(*orphan)
+			return e
+		case reason == "":
+			e.Code, e.Reason = 255, "the agent did not tell the exit code"
+			return e
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	e.Code, e.Signal = 137, 9
+	return e
+}
+
+func (k *Keeper) prepare(r wire.Prepare, fds *fdList) error {
+	c, err := k.find(r.ID)
+	if err != nil {
+		return err
+	}
+	_, err = c.call("prepare", r.Body, fds.numbers())
+	return err
+}
+
+func (k *Keeper) start(r wire.Start, fds *fdList) (any, error) {
+	c, err := k.find(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	conns, err := fds.takeLast(len(r.Attach))
+	if err != nil {
+		return nil, err
+	}
+	p, err := k.newProcess(c, "", r.Stdio, conns, r.Attach)
+	if err != nil {
+		return nil, err
+	}
+	if r.Stdio.TTY {
+		r.Body.Command.TTY = true
+	}
+	k.mu.Lock()
+	if c.state != wire.Parked {
+		k.mu.Unlock()
+		p.abandon()
+		return nil, errs.Conflictf("keeper: container %s is started already", r.ID)
+	}
+	c.main, c.state, c.started = p, wire.Running, time.Now() // before its end can be told
+	k.mu.Unlock()
+	a, err := c.call("start", r.Body, append(fds.numbers(), p.childFDs()...))
+	if err == nil {
+		err = p.began(a)
+	}
+	if err != nil {
+		k.mu.Lock()
+		c.main, c.state = nil, wire.Parked
+		k.mu.Unlock()
+		p.abandon()
+		return nil, err
+	}
+	p.pump()
+	return wire.Started{PID: p.pid}, nil
+}
+
+func (k *Keeper) exec(r wire.Exec, fds *fdList) (any, error) {
+	c, err := k.find(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	var attach []wire.Attach
+	if r.Attach != nil {
+		attach = []wire.Attach{*r.Attach}
+	}
+	conns, err := fds.takeLast(len(attach))
+	if err != nil {
+		return nil, err
+	}
+	if r.Command.ID == "" {
+		return nil, errs.Invalidf("keeper: exec without an id")
+	}
+	p, err := k.newProcess(c, r.Command.ID, r.Stdio, conns, attach)
+	if err != nil {
+		return nil, err
+	}
+	r.Command.TTY = r.Stdio.TTY
+	k.mu.Lock()
+	if c.state != wire.Running || c.execs[p.exec] != nil {
+		k.mu.Unlock()
+		p.abandon()
+		return nil, errs.Conflictf("container %s is not running", r.ID)
+	}
+	c.execs[p.exec] = p // before its end can be told
+	k.mu.Unlock()
+	a, err := c.call("exec", r.Command, p.childFDs())
+	if err == nil {
+		err = p.began(a)
+	}
+	if err != nil {
+		k.mu.Lock()
+		delete(c.execs, p.exec)
+		k.mu.Unlock()
+		p.abandon()
+		return nil, err
+	}
+	p.pump()
+	return wire.Started{PID: p.pid}, nil
+}
+
+// process finds the command a target names.
+func (k *Keeper) process(t wire.Target) (*process, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := k.containers[t.ID]
+	if c == nil {
+		return nil, errs.NotFoundf("keeper: no container %s", t.ID)
+	}
+	p := c.main
+	if t.Exec != "" {
+		p = c.execs[t.Exec]
+	}
+	if p == nil || c.state != wire.Running {
+		return nil, errs.Conflictf("container %s is not running", t.ID)
+	}
+	return p, nil
+}
+
+func (k *Keeper) attach(r wire.AttachTo, fds *fdList) error {
+	p, err := k.process(r.Target)
+	if err != nil {
+		return err
+	}
+	conns, err := fds.takeLast(1)
+	if err != nil {
+		return err
+	}
+	return p.join(conns[0], r.Attach)
+}
+
+func (k *Keeper) resize(r wire.Resize) error {
+	p, err := k.process(r.Target)
+	if err != nil {
+		return err
+	}
+	return p.resize(r.Rows, r.Cols)
+}
+
+func (k *Keeper) signal(r wire.Signal) error {
+	p, err := k.process(r.Target)
+	if err != nil {
+		return err
+	}
+	return linux.PidfdSignal(p.pidfd, linux.Signal(r.Number))
+}
+
+// end kills a container's agent, and with it, by its channel's end, the
+// container.
+func (k *Keeper) end(id string) error {
+	c, err := k.find(id)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	pid, ended := c.agent, c.agentStatus != nil
+	k.mu.Unlock()
+	if ended || pid <= 1 {
+		return nil
+	}
+	return linux.Kill(pid, linux.SIGKILL)
+}
+
+// forget drops an exited container.
+func (k *Keeper) forget(id string) error {
+	k.mu.Lock()
+	c := k.containers[id]
+	if c == nil || c.state != wire.Exited {
+		k.mu.Unlock()
+		if c == nil {
+			return nil
+		}
+		return errs.Conflictf("keeper: container %s has not ended", id)
+	}
+	delete(k.containers, id)
+	k.mu.Unlock()
+	return c.ch.Close()
+}
+
+// openLog opens a command's log; nil keeps none.
+func openLog(l *wire.Log) (*logfile.Writer, error) {
+	if l == nil {
+		return nil, nil
+	}
+	return logfile.NewWriter(l.Path, logfile.Options{MaxSize: l.MaxSize, MaxFiles: l.MaxFiles})
+}
+
+var errNoTerminal = errors.New("the command has no terminal")

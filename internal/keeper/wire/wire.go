@@ -1,0 +1,178 @@
+// Package wire is the protocol between silod and silo-keeper, drawn and
+// versioned. silod connects to the keeper's socket below the exec root; only
+// root may. Requests carry a number that the answer repeats.
+//
+//	silod                                    silo-keeper
+//	  │ hello ─────────────────────────────────▶│
+//	  │◀───────── done {version, containers} ───│ the truth about what runs
+//	  │ launch {ids, namespaces, cgroups} ─────▶│ forks an agent; it parks
+//	  │◀─────────────────── done {pid, session}─│
+//	  │ prepare {…} + mounts ──────────────────▶│ passed on to the agent
+//	  │ start {…} + mounts, client streams ────▶│ adds standard streams, passes on
+//	  │◀──────────────────────── done {pid} ────│
+//	  │ attach, exec, resize, signal ──────────▶│ while it runs
+//	  │◀──────────── execexit, detach (no ID) ──│ events
+//	  │◀──────────────── exit {code} (no ID) ───│ all output is written and sent
+//	  │ forget ────────────────────────────────▶│ silod has recorded the exit
+//	  │ upgrade + new program ─────────────────▶│ executes it in place
+//
+// Exits are kept until forgotten, so that a silod that was away learns them.
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	agent "silo/internal/agent/wire"
+)
+
+// Version changes when an older silod and a newer keeper, or the reverse,
+// could misunderstand each other. A keeper of another version is upgraded.
+const Version = 1
+
+// SocketName is the keeper's socket below the exec root.
+const SocketName = "keeper.sock"
+
+// Message is everything that travels, in both directions.
+type Message struct {
+	ID    uint64 `json:",omitempty"`
+	Op    string
+	Body  json.RawMessage `json:",omitempty"`
+	Error *agent.Error    `json:",omitempty"`
+}
+
+// Hello is the answer to hello.
+type Hello struct {
+	Version    int
+	Build      string // the program's build, as given by -ldflags
+	PID        int
+	Containers []Status
+	Kept       []string
+}
+
+// State is where the keeper sees a container.
+type State string
+
+// The states of a container at the keeper.
+const (
+	Parked  State = "parked"
+	Running State = "running"
+	Exited  State = "exited"
+)
+
+// Status is what the keeper knows of one container.
+type Status struct {
+	ID      string
+	State   State
+	Agent   int // process of the agent
+	PID     int // process of the command, once running
+	Session uint32
+	Started time.Time
+	Exit    *Exit    `json:",omitempty"`
+	Execs   []string `json:",omitempty"` // running ones
+}
+
+// Launch asks for an agent. Descriptors: the namespaces to join, in order.
+type Launch struct {
+	ID           string
+	First, Count uint32 // host ids of the user namespace
+	Net, UTS     bool   // new namespaces besides user, mount and cgroup
+	IPC          bool
+	Join         int      // how many namespace descriptors come
+	CgroupProcs  []string // cgroup.procs files to be joined before the agent runs
+	HardLimits   []agent.Rlimit
+	OOMScoreAdj  *int
+}
+
+// Launched is the answer to launch.
+type Launched struct {
+	PID     int
+	Session uint32 // 0 where the kernel has no audit sessions
+}
+
+// Prepare passes an agent's prepare on with its descriptors.
+type Prepare struct {
+	ID   string
+	Body agent.Prepare
+}
+
+// Log says where output is kept.
+type Log struct {
+	Path     string
+	MaxSize  int64 // bytes before rotation, -1 never
+	MaxFiles int
+}
+
+// Stdio says what the standard streams of a command are.
+type Stdio struct {
+	TTY       bool
+	OpenStdin bool // else standard input is /dev/null
+	StdinOnce bool // standard input ends with the first client that ends its own
+	Log       *Log
+}
+
+// Attach joins a client to a command's streams. Its descriptor is a connected
+// stream socket which the keeper then owns.
+type Attach struct {
+	Stdin, Stdout, Stderr bool
+	Mux                   bool   // output carries Docker's 8-byte frame headers
+	DetachKeys            []byte // none: cannot be detached by keys
+	Buffered              []byte // standard input that was read already
+}
+
+// Start starts a prepared container. Descriptors: those of the agent's start
+// without the standard streams, then one for each Attach.
+type Start struct {
+	ID     string
+	Body   agent.Start
+	Stdio  Stdio
+	Attach []Attach
+}
+
+// Exec runs a further command. Descriptors: one if Attach is set.
+type Exec struct {
+	ID      string
+	Command agent.Command // its ID names the exec
+	Stdio   Stdio
+	Attach  *Attach
+}
+
+// Started is the answer to start and exec.
+type Started struct{ PID int }
+
+// Target names a container's command, or one of its execs.
+type Target struct {
+	ID   string
+	Exec string `json:",omitempty"`
+}
+
+// AttachTo is Attach for a running command; one descriptor.
+type AttachTo struct {
+	Target
+	Attach Attach
+}
+
+// Resize sets a terminal's size.
+type Resize struct {
+	Target
+	Rows, Cols uint16
+}
+
+// Signal sends a signal to a command.
+type Signal struct {
+	Target
+	Number int
+}
+
+// Keep stores the descriptors that come with it under a name, until Take
+// gives them back or others take their place.
+type Keep struct{ Name string }
+
+// Exit is the event of a container's end, and execexit's.
+type Exit struct {
+	Target
+	Code   int
+	Signal int
+	At     time.Time
+	Reason string `json:",omitempty"` // why, if the command did not end by itself
+}

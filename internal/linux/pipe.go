@@ -1,0 +1,42 @@
+package linux
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pipe makes a pipe: what is written to w is read from r.
+func Pipe() (r, w *FD, err error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	return NewFD(p[0], "pipe"), NewFD(p[1], "pipe"), nil
+}
+
+// SetNonblock makes calls on the open object return at once.
+func SetNonblock(f *FD) error {
+	return os.NewSyscallError("fcntl", unix.SetNonblock(f.Int(), true))
+}
+
+// PollFile turns the FD into an *os.File that waits in the runtime's poller
+// and takes deadlines.
+func (f *FD) PollFile() *os.File {
+	_ = unix.SetNonblock(f.Int(), true)
+	return f.File()
+}
+
+// ReadFD reads from a raw descriptor once.
+func ReadFD(fd int, b []byte) (n int, err error) {
+	err = retry(func() (err error) { n, err = unix.Read(fd, b); return })
+	return max(n, 0), err
+}
+
+// ShutdownFile ends the output of a connected socket; input goes on until it
+// is closed. Other files are left alone.
+func ShutdownFile(f *os.File) {
+	if rc, err := f.SyscallConn(); err == nil {
+		_ = rc.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
+	}
+}
