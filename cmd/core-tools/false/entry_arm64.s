@@ -1,0 +1,8 @@
+#include "textflag.h"
+
+// exit_group(1) is system call 94.
+TEXT ·entry(SB), NOSPLIT|NOFRAME, $0-0
+	MOVD $1, R0
+	MOVD $94, R8
+	SVC
+	BRK

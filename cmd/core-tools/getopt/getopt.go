@@ -1,0 +1,181 @@
+// Package getopt reads command lines as people write them: bundled letters
+// (-la), a value after its letter at once or as the next word (-n5, -n 5),
+// long names (--all, --lines=5), and options after the first operand.
+package getopt
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Set holds the options of one command.
+type Set struct {
+	spec     string            // letters; a colon follows those with a value
+	long     map[string]string // long name to letter
+	values   map[byte][]string
+	Operands []string
+	usage    string
+}
+
+// Parse reads os.Args. spec lists the letters, with a colon after one that
+// takes a value; long maps long names to letters. A spec that starts with "+"
+// ends the options at the first operand. On an unknown option, and for --help,
+// it prints usage and exits 2 or 0.
+func Parse(spec, usage string, long map[string]string) *Set {
+	s := &Set{spec: spec, long: long, values: map[byte][]string{}, usage: usage}
+	if err := s.read(os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\nusage: %s\n", Name(), err, usage)
+		os.Exit(2)
+	}
+	return s
+}
+
+// Name is the name that the command was called by.
+func Name() string {
+	if len(os.Args) == 0 {
+		return "?"
+	}
+	return filepath.Base(os.Args[0])
+}
+
+func (s *Set) read(args []string) error {
+	stop := strings.HasPrefix(s.spec, "+")
+	for len(args) > 0 {
+		a := args[0]
+		args = args[1:]
+		switch {
+		case a == "--":
+			s.Operands = append(s.Operands, args...)
+			return nil
+		case a == "--help":
+			fmt.Println("usage: " + s.usage)
+			os.Exit(0)
+		case strings.HasPrefix(a, "--"):
+			rest, err := s.readLong(a[2:], args)
+			if err != nil {
+				return err
+			}
+			args = rest
+		case len(a) > 1 && a[0] == '-':
+			rest, err := s.readLetters(a[1:], args)
+			if err != nil {
+				return err
+			}
+			args = rest
+		default:
+			s.Operands = append(s.Operands, a)
+			if stop {
+				s.Operands = append(s.Operands, args...)
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Set) readLong(word string, rest []string) ([]string, error) {
+	name, value, has := strings.Cut(word, "=")
+	letter, ok := s.long[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown option --%s", name)
+	}
+	if !s.takesValue(letter[0]) {
+		s.values[letter[0]] = append(s.values[letter[0]], value)
+		return rest, nil
+	}
+	if !has {
+		if len(rest) == 0 {
+			return nil, fmt.Errorf("--%s: needs a value", name)
+		}
+		value, rest = rest[0], rest[1:]
+	}
+	s.values[letter[0]] = append(s.values[letter[0]], value)
+	return rest, nil
+}
+
+func (s *Set) readLetters(word string, rest []string) ([]string, error) {
+	// A number stands for the option '#', if there is one: head -5.
+	if strings.Trim(word, "0123456789") == "" && strings.Contains(s.spec, "#") {
+		s.values['#'] = append(s.values['#'], word)
+		return rest, nil
+	}
+	for i := range len(word) {
+		c := word[i]
+		if c == ':' || c == '+' || !strings.Contains(s.spec, string(c)) {
+			return nil, fmt.Errorf("unknown option -%c", c)
+		}
+		if !s.takesValue(c) {
+			s.values[c] = append(s.values[c], "")
+			continue
+		}
+		value := word[i+1:]
+		if value == "" {
+			if len(rest) == 0 {
+				return nil, fmt.Errorf("-%c: needs a value", c)
+			}
+			value, rest = rest[0], rest[1:]
+		}
+		s.values[c] = append(s.values[c], value)
+		return rest, nil
+	}
+	return rest, nil
+}
+
+func (s *Set) takesValue(c byte) bool {
+	i := strings.IndexByte(s.spec, c)
+	return i >= 0 && i+1 < len(s.spec) && s.spec[i+1] == ':'
+}
+
+// Has tells whether the option was given.
+func (s *Set) Has(c byte) bool { return len(s.values[c]) > 0 }
+
+// Value is the last value of the option, or otherwise if it was not given.
+func (s *Set) Value(c byte, otherwise string) string {
+	if v := s.values[c]; len(v) > 0 {
+		return v[len(v)-1]
+	}
+	return otherwise
+}
+
+// Values are all values of the option, in order.
+func (s *Set) Values(c byte) []string { return s.values[c] }
+
+// Usage complains and exits 2.
+func (s *Set) Usage(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s: %s\nusage: %s\n", Name(), fmt.Sprintf(format, args...), s.usage)
+	os.Exit(2)
+}
+
+// Status collects what went wrong in a command that goes on after a mistake.
+type Status struct{ code int }
+
+// Note reports an error, if there is one, and makes the command exit 1.
+func (st *Status) Note(err error) {
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "%s: %v\n", Name(), err)
+	st.code = 1
+}
+
+// Exit ends the program with 0, or 1 if something was noted.
+func (st *Status) Exit() { os.Exit(st.code) }
+
+// Human writes a number of bytes as people read it: 512, 1.5K, 20G.
+func Human(n uint64) string {
+	if n < 1024 {
+		return fmt.Sprint(n)
+	}
+	v, units := float64(n), "KMGTPE"
+	i := -1
+	for v >= 1024 && i < len(units)-1 {
+		v /= 1024
+		i++
+	}
+	if v < 9.95 {
+		return fmt.Sprintf("%.1f%c", v, units[i])
+	}
+	return fmt.Sprintf("%.0f%c", v, units[i])
+}

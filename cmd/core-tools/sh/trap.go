@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"mvdan.cc/sh/v3/interp"
+)
+
+// trapTable holds what is to run on signals. The library knows EXIT and ERR;
+// signals are kept here and run before the next command.
+type trapTable struct {
+	mu      sync.Mutex
+	actions map[syscall.Signal]string
+	pending []syscall.Signal
+	wake    chan syscall.Signal // for a wait that is going on
+	notify  chan os.Signal
+}
+
+var trapSignals = map[string]syscall.Signal{
+	"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM,
+	"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "ALRM": syscall.SIGALRM, "PIPE": syscall.SIGPIPE,
+	"CHLD": syscall.SIGCHLD, "CONT": syscall.SIGCONT, "WINCH": syscall.SIGWINCH, "TSTP": syscall.SIGTSTP,
+	"TTIN": syscall.SIGTTIN, "TTOU": syscall.SIGTTOU,
+}
+
+func trapSignal(word string) (syscall.Signal, bool) {
+	name := strings.TrimPrefix(strings.ToUpper(word), "SIG")
+	if s, ok := trapSignals[name]; ok {
+		return s, true
+	}
+	for _, s := range trapSignals {
+		if word == fmt.Sprint(int(s)) {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// set is the builtin trap: signals are taken out, and what is left for the
+// library (EXIT, ERR, a listing) is returned.
+func (t *trapTable) set(hc interp.HandlerContext, args []string) ([]string, error) {
+	words := args[1:]
+	if len(words) > 0 && words[0] == "--" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		t.print(hc)
+		return []string{"trap"}, nil
+	}
+	action, names := words[0], words[1:]
+	if len(names) == 0 {
+		action, names = "-", words
+	}
+	rest := []string{}
+	for _, n := range names {
+		switch sig, ok := trapSignal(n); {
+		case ok:
+			t.put(sig, action)
+		case n == "0":
+			rest = append(rest, "EXIT")
+		default:
+			rest = append(rest, n)
+		}
+	}
+	if len(rest) == 0 {
+		return []string{":"}, nil
+	}
+	return append([]string{"trap", "--", action}, rest...), nil
+}
+
+func (t *trapTable) put(sig syscall.Signal, action string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.notify == nil {
+		t.actions, t.notify = map[syscall.Signal]string{}, make(chan os.Signal, 16)
+		t.wake = make(chan syscall.Signal, 1)
+		go t.collect()
+	}
+	delete(t.actions, sig)
+	switch action {
+	case "-":
+		signal.Reset(sig)
+	case "":
+		signal.Ignore(sig) // what is ignored stays so in every command
+	default:
+		t.actions[sig] = action
+		signal.Notify(t.notify, sig)
+	}
+}
+
+func (t *trapTable) collect() {
+	for s := range t.notify {
+		sig, ok := s.(syscall.Signal)
+		if !ok {
+			continue
+		}
+		t.mu.Lock()
+		t.pending = append(t.pending, sig)
+		t.mu.Unlock()
+		select {
+		case t.wake <- sig:
+		default:
+		}
+	}
+}
+
+// due takes what signals since the last call want to be run, "" for nothing.
+func (t *trapTable) due() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var text []string
+	for _, sig := range t.pending {
+		if a := t.actions[sig]; a != "" {
+			text = append(text, a)
+		}
+	}
+	t.pending = nil
+	select {
+	case <-t.wake:
+	default:
+	}
+	return strings.Join(text, "\n")
+}
+
+func (t *trapTable) none() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.actions) == 0
+}
+
+// arrived gets a trapped signal as it comes; nil, which never does, without traps.
+func (t *trapTable) arrived() <-chan syscall.Signal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.wake
+}
+
+func (t *trapTable) print(hc interp.HandlerContext) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var lines []string
+	for sig, a := range t.actions {
+		for name, s := range trapSignals {
+			if s == sig {
+				lines = append(lines, fmt.Sprintf("trap -- %s %s\n", quoteAll([]string{a}), name))
+			}
+		}
+	}
+	slices.Sort(lines)
+	for _, l := range lines {
+		fmt.Fprint(hc.Stdout, l)
+	}
+}
