@@ -398,7 +398,7 @@ func badTar(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errs.Invalidf("the tar ends too early: it is truncated")
-	case errors.Is(err, tar.ErrHeader):
+	case errors.Is(err, tar.ErrHeader), errors.Is(err, tar.ErrFieldTooLong):
 		return errs.Invalidf("not a tar, or a damaged one: %v", err)
 	}
 	return err

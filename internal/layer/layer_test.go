@@ -168,7 +168,7 @@ func line(p string, mode fs.FileMode, uid, gid uint32, links int, content string
 }
 
 func short(b []byte) string {
-	if len(b) > 100 {
+	if len(b) > 100 || bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return fmt.Sprintf("%d bytes %x", len(b), sha256.Sum256(b))
 	}
 	return string(b)
