@@ -3,3 +3,7 @@ package version
 
 // Version is set with -ldflags "-X silo/internal/version.Version=…".
 var Version = "dev"
+
+// Commit is the start of the commit's hash that was built, "" if not known;
+// set in the same way.
+var Commit = ""

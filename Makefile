@@ -1,0 +1,83 @@
+# Silo: `make help` lists what there is to do.
+
+VERSION    ?= 0.1.0
+COMMIT     := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+UNITDIR    ?= /etc/systemd/system
+GO         ?= go
+
+PROGRAMS   := silo silod silo-keeper silo-agent
+BINDIR     := $(DESTDIR)$(PREFIX)/bin
+SHAREDIR   := $(DESTDIR)$(PREFIX)/share
+LDFLAGS    := -s -w -X silo/internal/version.Version=$(VERSION) -X silo/internal/version.Commit=$(COMMIT)
+GOBUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+SUDO       := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.DEFAULT_GOAL := build
+.PHONY: help run build images reproduce install uninstall test quick-test check bench gen clean $(PROGRAMS)
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build, then put you at a shell in a container of the image core
+	exec $(SUDO) bin/silo run --rm -it --name core core sh
+
+build: $(PROGRAMS) ## compile silo, silod, silo-keeper and silo-agent into bin/
+
+# silod has the images inside.
+silod: images
+$(PROGRAMS):
+	@mkdir -p bin
+	$(GOBUILD) -o bin/$@ ./cmd/$@
+
+images: ## build the images core and nano, if their sources changed
+	@tools/build-images $(VERSION)
+
+reproduce: ## build the images twice and compare them byte by byte
+	@tools/build-images $(VERSION) --twice
+
+install: build ## install programs, systemd units and completions (PREFIX, DESTDIR, UNITDIR)
+	install -d $(BINDIR) $(DESTDIR)$(UNITDIR) $(SHAREDIR)/bash-completion/completions \
+		$(SHAREDIR)/zsh/site-functions $(SHAREDIR)/fish/vendor_completions.d
+	install -m 0755 $(addprefix bin/,$(PROGRAMS)) $(BINDIR)
+	sed 's|@BINDIR@|$(PREFIX)/bin|' dist/systemd/silo.service >$(DESTDIR)$(UNITDIR)/silo.service
+	install -m 0644 dist/systemd/silo.socket $(DESTDIR)$(UNITDIR)/silo.socket
+	chmod 0644 $(DESTDIR)$(UNITDIR)/silo.service
+	bin/silo completion bash >$(SHAREDIR)/bash-completion/completions/silo
+	bin/silo completion zsh >$(SHAREDIR)/zsh/site-functions/_silo
+	bin/silo completion fish >$(SHAREDIR)/fish/vendor_completions.d/silo.fish
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+		getent group silo >/dev/null || groupadd --system silo; \
+		systemctl daemon-reload; \
+		echo "now: systemctl enable --now silo.socket"; \
+	fi
+
+uninstall: ## remove what install put there; containers and images stay
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+		systemctl disable --now silo.socket silo.service 2>/dev/null || true; \
+	fi
+	rm -f $(addprefix $(BINDIR)/,$(PROGRAMS)) $(DESTDIR)$(UNITDIR)/silo.service $(DESTDIR)$(UNITDIR)/silo.socket \
+		$(SHAREDIR)/bash-completion/completions/silo $(SHAREDIR)/zsh/site-functions/_silo \
+		$(SHAREDIR)/fish/vendor_completions.d/silo.fish
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+
+test: ## install what tests need (Debian packages), then run every test as root
+	@$(SUDO) tools/test-deps
+	@$(MAKE) --no-print-directory build
+	@$(SUDO) env "PATH=$$PATH" SILO_TEST_MUST=1 SILO_VERSION=$(VERSION) tools/run-tests
+
+quick-test: images ## run the tests that need neither root nor Debian packages
+	$(GO) test ./...
+
+check: ## formatting, vet, linters, our own rules, generated files
+	@tools/check
+
+bench: build ## measure against the floor of the kernel; prints series and ratios
+	$(SUDO) env "PATH=$$PATH" $(GO) run ./bench
+
+gen: ## write generated files anew: CLI reference, drawings, notices, dependency lists
+	@tools/gen
+
+clean: ## remove bin/ and the built images
+	rm -rf bin images/built/*.tar.zst images/built/stamp
