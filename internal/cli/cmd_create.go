@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/spf13/cobra"
+
+	"silo/client"
+)
+
+// When to pull an image.
+const (
+	pullAlways  = "always"
+	pullMissing = "missing"
+	pullNever   = "never"
+)
+
+func cmdCreate(a *app) *cobra.Command {
+	var o createFlags
+	c := &cobra.Command{
+		Use:   "create [OPTIONS] IMAGE [COMMAND] [ARG...]",
+		Short: "Make a container without starting it",
+		Example: `silo create --name web -p 8080:80 core httpd
+silo start web`,
+		Args:              minArgs(1),
+		ValidArgsFunction: a.completeImages(1),
+	}
+	f := c.Flags()
+	f.SetInterspersed(false)
+	o.add(f)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		r, err := o.request(f, args[0], args[1:])
+		if err != nil {
+			return exit(125, seeHelp(c, err))
+		}
+		cl, err := a.client()
+		if err != nil {
+			return exit(125, err)
+		}
+		id, err := a.create(c.Context(), cl, &o, r)
+		if err != nil {
+			return exit(125, err)
+		}
+		_, err = fmt.Fprintln(a.out, id)
+		return err
+	}
+	return c
+}
+
+// create makes a container, pulling its image if need be, and gives its id.
+func (a *app) create(ctx context.Context, c *client.Client, o *createFlags, r *container.CreateRequest) (string, error) {
+	cid, err := openCIDFile(o.cidfile)
+	if err != nil {
+		return "", err
+	}
+	defer cid.close()
+	if o.pull == pullAlways {
+		if err := a.pull(ctx, c, r.Image, o.platform, o.quiet, a.err); err != nil {
+			return "", err
+		}
+	}
+	h, w := a.term.size()
+	r.HostConfig.ConsoleSize = [2]uint{uint(h), uint(w)}
+	made, err := c.ContainerCreate(ctx, o.name, o.platform, r)
+	if o.pull == pullMissing && noImage(err) {
+		if !o.quiet {
+			fmt.Fprintf(a.err, "Image %s is not here, pulling it\n", r.Image)
+		}
+		if err := a.pull(ctx, c, r.Image, o.platform, o.quiet, a.err); err != nil {
+			return "", err
+		}
+		made, err = c.ContainerCreate(ctx, o.name, o.platform, r)
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, w := range made.Warnings {
+		fmt.Fprintf(a.err, "WARNING: %s\n", w)
+	}
+	return made.ID, cid.write(made.ID)
+}
+
+// noImage tells whether a container could not be made for want of its image.
+func noImage(err error) bool {
+	return client.Status(err) == 404 && strings.Contains(strings.ToLower(err.Error()), "image")
+}
+
+// cidFile is the file of --cidfile. It is taken away unless an id was written.
+type cidFile struct {
+	f       *os.File
+	written bool
+}
+
+func openCIDFile(path string) (*cidFile, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("--cidfile %s exists: remove it, or make sure that its container is not running any more", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--cidfile: %w", err)
+	}
+	return &cidFile{f: f}, nil
+}
+
+func (c *cidFile) write(id string) error {
+	if c == nil {
+		return nil
+	}
+	if _, err := c.f.WriteString(id); err != nil {
+		return fmt.Errorf("--cidfile: %w", err)
+	}
+	c.written = true
+	return nil
+}
+
+func (c *cidFile) close() {
+	if c == nil {
+		return
+	}
+	c.f.Close()
+	if !c.written {
+		os.Remove(c.f.Name())
+	}
+}

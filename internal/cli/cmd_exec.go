@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/spf13/cobra"
+
+	"silo/client"
+)
+
+// execFlags are the flags of exec.
+type execFlags struct {
+	stdin, tty, detach, privileged bool
+	user, workdir, detachKeys      string
+	env, envFiles                  []string
+}
+
+func cmdExec(a *app) *cobra.Command {
+	var o execFlags
+	c := &cobra.Command{
+		Use:   "exec [OPTIONS] CONTAINER COMMAND [ARG...]",
+		Short: "Run a further command in a running container",
+		Example: `silo exec core ps
+silo exec -it core sh
+silo exec -u nobody -w /tmp -e A=1 core env`,
+		Args:              minArgs(2),
+		ValidArgsFunction: a.completeContainers(1, "running"),
+	}
+	f := c.Flags()
+	f.SetInterspersed(false)
+	f.BoolVarP(&o.stdin, "interactive", "i", false, "Keep standard input open")
+	f.BoolVarP(&o.tty, "tty", "t", false, "Give the command a terminal")
+	f.BoolVarP(&o.detach, "detach", "d", false, "Run in the background")
+	f.BoolVar(&o.privileged, "privileged", false, "Give the command all capabilities")
+	f.StringVarP(&o.user, "user", "u", "", "User of the command: NAME|UID[:GROUP|GID]")
+	f.StringVarP(&o.workdir, "workdir", "w", "", "Working directory of the command")
+	f.StringVar(&o.detachKeys, "detach-keys", "", "Keys that detach from the command (default \""+defaultDetach+"\")")
+	f.VarP(list(&o.env, envFlag), "env", "e", "Set an environment variable")
+	f.Var(list(&o.envFiles, nil), "env-file", "Read environment variables from a file")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return a.exec(c.Context(), &o, args[0], args[1:])
+	}
+	return c
+}
+
+func (a *app) exec(ctx context.Context, o *execFlags, ref string, command []string) error {
+	env, err := keyValueFiles(o.envFiles, os.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("--env-file: %w", err)
+	}
+	keys, err := detachKeys(o.detachKeys)
+	if err != nil {
+		return exit(125, err)
+	}
+	r := container.ExecCreateRequest{
+		User: o.user, Privileged: o.privileged, Tty: o.tty, DetachKeys: o.detachKeys,
+		AttachStdin: o.stdin && !o.detach, AttachStdout: !o.detach, AttachStderr: !o.detach,
+		Env: append(env, o.env...), WorkingDir: o.workdir, Cmd: command,
+	}
+	if err := a.checkTTY(r.AttachStdin, r.Tty); err != nil {
+		return err
+	}
+	start := container.ExecStartRequest{Tty: o.tty, Detach: o.detach}
+	if h, w := a.term.size(); o.tty && h > 0 && w > 0 {
+		r.ConsoleSize = &[2]uint{uint(h), uint(w)}
+		start.ConsoleSize = r.ConsoleSize
+	}
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	id, err := c.ExecCreate(ctx, ref, r)
+	if err != nil {
+		return err
+	}
+	if o.detach {
+		return execError(c.ExecStart(ctx, id, start))
+	}
+	stream, err := c.ExecAttach(ctx, id, start)
+	if err != nil {
+		return execError(err)
+	}
+	return a.execAttached(ctx, c, id, &session{a: a, stream: stream, tty: o.tty, in: r.AttachStdin, keys: keys})
+}
+
+// execError gives the exit code of a command that did not start.
+func execError(err error) error {
+	if code := startCode(err); err != nil && code != 125 {
+		return exit(code, err)
+	}
+	return err
+}
+
+func (a *app) execAttached(ctx context.Context, c *client.Client, id string, s *session) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.tty {
+		a.resizer(ctx, func(ctx context.Context, h, w int) error { return c.ExecResize(ctx, id, h, w) })
+	}
+	err := s.run(ctx)
+	if errors.Is(err, errDetached) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	code, err := execCode(ctx, c, id)
+	if err != nil || code == 0 {
+		return err
+	}
+	return exit(code, nil)
+}
+
+// execCode asks for the exit code, again while the daemon is away.
+func execCode(ctx context.Context, c *client.Client, id string) (int, error) {
+	var code int
+	err := retry(ctx, func() error {
+		e, err := c.ExecInspect(ctx, id)
+		switch {
+		case err != nil:
+			return err
+		case e.ExitCode != nil:
+			code = *e.ExitCode
+		case e.Running:
+			return errors.New("the command goes on, but its output was cut off")
+		}
+		return nil
+	})
+	return code, err
+}

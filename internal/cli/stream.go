@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+
+	"silo/client"
+)
+
+// session joins the user's streams with those of a container or an exec.
+type session struct {
+	a      *app
+	stream *client.Stream
+	tty    bool
+	in     bool // standard input is joined
+	quiet  bool // output is not joined
+	keys   []byte
+}
+
+// run copies until output ends, or until input does if there is no output. It
+// gives errDetached if the user typed the detach keys.
+func (s *session) run(ctx context.Context) error {
+	t := s.a.term
+	if s.tty && s.in {
+		if err := t.raw(); err != nil {
+			return fmt.Errorf("set the terminal to raw mode: %w", err)
+		}
+	}
+	defer t.restore()
+	defer s.stream.Close()
+	input := make(chan error, 1)
+	t.guard(func() { input <- s.copyIn() })
+	output := make(chan error, 1)
+	t.guard(func() { output <- s.copyOut() })
+	for {
+		select {
+		case err := <-output:
+			return err
+		case err := <-input:
+			if errors.Is(err, errDetached) {
+				return err
+			}
+			input = nil // output goes on without it
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// copyIn sends standard input and then its end.
+func (s *session) copyIn() error {
+	if s.in {
+		in := s.a.in
+		if s.tty {
+			in = &keyReader{r: in, keys: s.keys}
+		}
+		_, err := io.Copy(onlyWriter{s.stream}, in)
+		if errors.Is(err, errDetached) {
+			return err
+		}
+	}
+	_ = s.stream.CloseWrite() // the container may be gone: output tells
+	return nil
+}
+
+// onlyWriter hides everything but Write.
+type onlyWriter struct{ io.Writer }
+
+func (s *session) copyOut() error {
+	var err error
+	if s.stream.Multiplexed || !s.tty {
+		_, err = stdcopy.StdCopy(s.a.out, s.a.err, s.stream)
+	} else {
+		_, err = io.Copy(s.a.out, s.stream)
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil // the exit code tells how it ended
+	}
+	return err
+}
+
+// resizer keeps the size of a terminal inside like the user's, until ctx ends.
+// A terminal without a size is left alone.
+func (a *app) resizer(ctx context.Context, set func(ctx context.Context, height, width int) error) {
+	if a.term.out < 0 {
+		return
+	}
+	changed := make(chan os.Signal, 1)
+	signal.Notify(changed, syscall.SIGWINCH)
+	send := func() error {
+		h, w := a.term.size()
+		if h == 0 && w == 0 {
+			return nil
+		}
+		return set(ctx, h, w)
+	}
+	go func() {
+		defer signal.Stop(changed)
+		// The terminal inside may not be there yet.
+		for try := range 10 {
+			if send() == nil || ctx.Err() != nil {
+				break
+			}
+			time.Sleep(time.Duration(try+1) * 10 * time.Millisecond)
+		}
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+				_ = send() // it is sent again with the next change
+			}
+		}
+	}()
+}
+
+// proxySignals sends every signal that this program gets to a container, until
+// stop is called. Signals go by number, so there is no table of names.
+func (a *app) proxySignals(c *client.Client, id string) (stop func()) {
+	signals := make(chan os.Signal, 32)
+	signal.Notify(signals)
+	a.term.setProxy(true)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				n, ok := s.(syscall.Signal)
+				switch {
+				case !ok, n == syscall.SIGCHLD, n == syscall.SIGPIPE, n == syscall.SIGURG, n == syscall.SIGWINCH:
+					continue
+				}
+				// A container that has ended already cannot take it.
+				_ = c.ContainerKill(context.Background(), id, strconv.Itoa(int(n)))
+			}
+		}
+	}()
+	return func() { a.term.setProxy(false); signal.Stop(signals); close(done) }
+}
+
+// retryFor is how long an absent daemon is waited for.
+const retryFor = 30 * time.Second
+
+// retry calls f until its error is not that the daemon is away, for at most
+// retryFor.
+func retry(ctx context.Context, f func() error) error {
+	deadline := time.Now().Add(retryFor)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := f()
+		if !client.Unreachable(err) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// wait waits for the end of a container, over restarts of the daemon: a wait
+// that breaks off is begun again.
+func wait(ctx context.Context, c *client.Client, w *client.Wait, id string, condition container.WaitCondition) (code int, err error) {
+	if w == nil {
+		if w, err = c.ContainerWait(ctx, id, condition); err != nil {
+			return 0, err
+		}
+	}
+	if condition == container.WaitConditionNextExit {
+		condition = container.WaitConditionNotRunning // it may have ended while nobody listened
+	}
+	for {
+		code, err = w.Result()
+		if !client.Unreachable(err) {
+			return code, err
+		}
+		err = retry(ctx, func() error {
+			w, err = c.ContainerWait(ctx, id, condition)
+			return err
+		})
+		if client.Status(err) == 404 {
+			return 0, errors.New("the container was removed while the daemon was away: its exit code is not known")
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
