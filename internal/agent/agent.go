@@ -38,6 +38,10 @@ type agent struct {
 	commands map[int]string // process → command id, as long as it runs
 	main     int            // the container's own command, 0 before start
 	pidns    bool
+
+	// unanswered counts children whose start has not been told yet: the end
+	// of one is not told before its beginning.
+	unanswered int
 }
 
 // Main runs the agent on its channel and returns the exit code.
@@ -113,7 +117,7 @@ func (a *agent) serve() {
 func (a *agent) answer(m wire.Message, raw []int) {
 	fds := own(raw)
 	defer fds.closeAll()
-	var reply any
+	var reply any // of a command that was started
 	var out *linux.FD
 	var err error
 	switch m.Op {
@@ -144,9 +148,15 @@ func (a *agent) answer(m wire.Message, raw []int) {
 	if out != nil {
 		_ = a.ch.Send(done, out.Int())
 		out.Close()
-		return
+	} else {
+		_ = a.ch.Send(done)
 	}
-	_ = a.ch.Send(done)
+	if reply != nil {
+		a.mu.Lock()
+		a.unanswered--
+		a.spawned.Broadcast()
+		a.mu.Unlock()
+	}
 }
 
 // fdList hands out received descriptors in order and owns the rest.
@@ -209,6 +219,9 @@ func (a *agent) reap() {
 
 func (a *agent) ended(pid int, ws linux.WaitStatus) {
 	a.mu.Lock()
+	for a.unanswered > 0 {
+		a.spawned.Wait()
+	}
 	id, known := a.commands[pid]
 	delete(a.commands, pid)
 	isMain := known && pid == a.main

@@ -177,10 +177,11 @@ func (a *agent) register(f *linux.Fork, id string, main bool) (int, error) {
 		return 0, err
 	}
 	a.commands[pid] = id
+	a.unanswered++
 	if main {
 		a.main = pid
 	}
-	a.spawned.Signal()
+	a.spawned.Broadcast()
 	return pid, nil
 }
 

@@ -181,7 +181,7 @@ func TestCommandEnds(t *testing.T) {
 		out    string
 		code   int
 	}{
-		{"output of both streams", "echo one; echo two >&2", "one\ntwo\n", 0},
+		{"output of both streams", "echo one; sleep 0.2; echo two >&2", "one\ntwo\n", 0},
 		{"exit code", "exit 7", "", 7},
 		{"signal", "kill -9 $$", "", 137},
 		{"identity", "id -u; hostname", "0\nhost1\n", 0},
