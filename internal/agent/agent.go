@@ -38,6 +38,7 @@ type agent struct {
 	commands map[int]string // process → command id, as long as it runs
 	main     int            // the container's own command, 0 before start
 	pidns    bool
+	ending   bool
 
 	// unanswered counts children whose start has not been told yet: the end
 	// of one is not told before its beginning.
@@ -66,6 +67,11 @@ func Main() int {
 		return 125
 	}
 	a.serve()
+	a.mu.Lock()
+	if a.ending { // the last message is sent and reap ends the process
+		select {}
+	}
+	a.mu.Unlock()
 	// The keeper is gone: so is the container.
 	a.killAll()
 	return 125
@@ -209,6 +215,7 @@ func (a *agent) reap() {
 			continue
 		}
 		if a.main != 0 { // the last message; nothing is left to reap
+			a.ending = true // the ids may belong to another container from now on
 			a.mu.Unlock()
 			_ = a.ch.Send(wire.Message{Op: "end", Body: encode(wire.End{})})
 			os.Exit(0)
