@@ -1,0 +1,101 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"silo/internal/network/nat"
+)
+
+// Sweep removes what a killed daemon left and no adopted endpoint claims:
+// veths with our name pattern on our bridge or on none, and published ports
+// in our table. It puts back what an adopted endpoint claims and is missing.
+// It returns what it removed.
+func (n *Network) Sweep(_ context.Context) (removed []string, err error) {
+	n.publish.Lock()
+	defer n.publish.Unlock()
+	removed, err = n.sweepLinks()
+	ports, e := n.sweepPorts()
+	if err = errors.Join(err, e); err != nil {
+		err = fmt.Errorf("sweep network %s: %w", Name, err)
+	}
+	return append(removed, ports...), err
+}
+
+func (n *Network) sweepLinks() (removed []string, err error) {
+	// Listed first: what is plugged in after that is none of ours to judge.
+	links, err := n.links()
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	claimed := map[string]bool{}
+	for id := range n.eps {
+		claimed[n.hostName(id)] = true
+	}
+	n.mu.Unlock()
+	h, err := n.handle()
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	bridge := int(n.bridge.Load())
+	for _, l := range links {
+		if l.kind != "veth" || !strings.HasPrefix(l.name, n.hostPrefix()) || (l.master != bridge && l.master != 0) {
+			continue
+		}
+		if !claimed[l.name] {
+			if e := deleteLink(h, l.name); e != nil {
+				err = errors.Join(err, e)
+				continue
+			}
+			removed = append(removed, "veth "+l.name)
+			continue
+		}
+		if l.master == 0 { // the bridge was deleted and made anew
+			found, e := h.LinkByName(l.name)
+			if e == nil {
+				e = h.LinkSetMasterByIndex(found, bridge)
+			}
+			if e != nil {
+				err = errors.Join(err, fmt.Errorf("put %s back on %s: %w", l.name, n.cfg.Bridge, e))
+			}
+		}
+	}
+	return removed, err
+}
+
+func (n *Network) sweepPorts() (removed []string, err error) {
+	have, err := n.table.Ports()
+	if err != nil {
+		return nil, err
+	}
+	var want, stray []nat.Port
+	n.mu.Lock()
+	for _, ep := range n.eps {
+		for _, p := range ep.Ports {
+			want = append(want, p.rule(ep.IP))
+		}
+	}
+	n.mu.Unlock()
+	for _, p := range have {
+		if !slices.Contains(want, p) {
+			stray = append(stray, p)
+			removed = append(removed, "published port "+p.String())
+		}
+	}
+	if len(stray) > 0 {
+		if err := n.table.Delete(stray...); err != nil {
+			return nil, err
+		}
+		n.forgetFlows(stray)
+	}
+	want = slices.DeleteFunc(want, func(p nat.Port) bool { return slices.Contains(have, p) })
+	if len(want) > 0 {
+		err = n.table.Add(want...)
+	}
+	return removed, err
+}

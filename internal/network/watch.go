@@ -1,0 +1,262 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+)
+
+// Multicast groups of netlink that tell of changes we follow.
+const (
+	groupLink    = 1 // RTNLGRP_LINK
+	groupAddr4   = 5 // RTNLGRP_IPV4_IFADDR
+	groupRoute4  = 7 // RTNLGRP_IPV4_ROUTE
+	groupRuleset = 7 // NFNLGRP_NFTABLES
+)
+
+// quiet is how long the host must have been quiet before its changes are
+// looked at, so that a firewall that is loaded rule by rule is looked at once;
+// at most patience after the first change. legacyEvery is how often iptables
+// rules of the legacy kind are looked at: the kernel tells nobody of those.
+const (
+	quiet       = 200 * time.Millisecond
+	patience    = 2 * time.Second
+	legacyEvery = time.Minute
+)
+
+// subscribe opens the two streams of changes.
+func (n *Network) subscribe() ([]*nl.NetlinkSocket, error) {
+	at := netns.None()
+	if n.cfg.Netns != nil {
+		at = netns.NsHandle(n.cfg.Netns.Int())
+	}
+	host, err := nl.SubscribeAt(at, netns.None(), syscall.NETLINK_ROUTE, groupLink, groupAddr4, groupRoute4)
+	if err != nil {
+		return nil, fmt.Errorf("follow links and routes: %w", err)
+	}
+	rules, err := nl.SubscribeAt(at, netns.None(), syscall.NETLINK_NETFILTER, groupRuleset)
+	if err != nil {
+		host.Close()
+		return nil, fmt.Errorf("follow packet filter rules: %w", err)
+	}
+	return []*nl.NetlinkSocket{host, rules}, nil
+}
+
+// watch reconciles after changes until ctx is done.
+func (n *Network) watch(ctx context.Context, sockets []*nl.NetlinkSocket) {
+	changed := make(chan struct{}, 1)
+	for _, s := range sockets {
+		n.wg.Go(func() {
+			for ctx.Err() == nil {
+				// An overrun is a change too; closing ends the loop.
+				messages, _, err := s.Receive()
+				if err == nil && n.ownNoise(messages) {
+					continue
+				}
+				if err != nil {
+					time.Sleep(10 * time.Millisecond) // never spin on an error that stays
+				}
+				select {
+				case changed <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	n.wg.Go(func() {
+		<-ctx.Done()
+		for _, s := range sockets {
+			s.Close()
+		}
+	})
+	n.wg.Go(func() {
+		legacy := time.NewTicker(legacyEvery)
+		defer legacy.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-legacy.C:
+			case <-changed:
+				waitQuiet(ctx, changed)
+			}
+			if ctx.Err() == nil {
+				n.reconcile(ctx)
+			}
+		}
+	})
+}
+
+// waitQuiet waits until no change has come for quiet, or patience is over.
+func waitQuiet(ctx context.Context, changed <-chan struct{}) {
+	end := time.After(patience)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-end:
+			return
+		case <-time.After(quiet):
+			return
+		case <-changed:
+		}
+	}
+}
+
+// ownNoise tells whether messages are only about our own veths, which come
+// and go with containers and change nothing for the network.
+func (n *Network) ownNoise(messages []syscall.NetlinkMessage) bool {
+	for _, m := range messages {
+		if m.Header.Type != syscall.RTM_NEWLINK && m.Header.Type != syscall.RTM_DELLINK {
+			return false
+		}
+		l, err := netlink.LinkDeserialize(nil, m.Data)
+		if err != nil || !strings.HasPrefix(l.Attrs().Name, n.hostPrefix()) {
+			return false
+		}
+	}
+	return len(messages) > 0
+}
+
+// reconcile brings the network in line with the host around it: MTU of the
+// uplink, other networks' bridges, colliding routes, foreign packet filters.
+// What cannot be done becomes a warning.
+func (n *Network) reconcile(ctx context.Context) {
+	steps := []struct {
+		kind string
+		do   func() error
+	}{
+		{"mtu", n.followMTU},
+		{"other networks", n.followOthers},
+		{"address range", n.checkCollision},
+		{"packet filter", n.checkTable},
+		{"foreign packet filter", func() error { return n.table.Pass(ctx) }},
+	}
+	for _, s := range steps {
+		err := s.do()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			n.warn(s.kind, err.Error())
+		default:
+			n.warn(s.kind, "")
+		}
+	}
+}
+
+func (n *Network) followMTU() error {
+	h, err := n.handle()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	mtu, err := n.uplinkMTU(h)
+	if err != nil || mtu == n.MTU() {
+		return err
+	}
+	// Running containers keep theirs: larger packets of theirs get the answer
+	// of path MTU discovery from the bridge.
+	bridge, err := h.LinkByName(n.cfg.Bridge)
+	if err == nil {
+		err = h.LinkSetMTU(bridge, mtu)
+	}
+	if err != nil {
+		return fmt.Errorf("set MTU of %s to %d as the uplink has: %w", n.cfg.Bridge, mtu, err)
+	}
+	n.log.Info("MTU follows the uplink", "from", n.MTU(), "to", mtu)
+	n.mtu.Store(int64(mtu))
+	return nil
+}
+
+// followOthers tells the table which bridges have other networks behind them:
+// all but ours, and but those that are the host's own way out, by a default
+// route or a port that is not the end of some virtual machine or container.
+func (n *Network) followOthers() error {
+	links, err := n.links()
+	if err != nil {
+		return err
+	}
+	out := map[int]bool{}
+	for _, l := range links {
+		switch l.kind {
+		case "veth", "tuntap", "tun", "dummy":
+		default:
+			out[l.master] = true
+		}
+	}
+	h, err := n.handle()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	routes, err := h.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return fmt.Errorf("list routes: %w", err)
+	}
+	for _, r := range routes {
+		if p, ok := prefixOf(r.Dst); r.Dst == nil || (ok && p.Bits() == 0) {
+			out[uplinkOf(&r)] = true
+		}
+	}
+	var others []string
+	for _, l := range links {
+		if l.kind == "bridge" && l.name != n.cfg.Bridge && !out[l.index] {
+			others = append(others, l.name)
+		}
+	}
+	slices.Sort(others)
+	n.mu.Lock()
+	same := n.others != nil && slices.Equal(others, n.others)
+	n.mu.Unlock()
+	if same {
+		return nil
+	}
+	if err := n.table.SetOthers(others); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.others = append([]string{}, others...)
+	n.mu.Unlock()
+	return nil
+}
+
+func (n *Network) checkCollision() error {
+	uses, err := n.uses()
+	if err != nil {
+		return err
+	}
+	if c := collision(n.Subnet(), uses); c != nil {
+		return fmt.Errorf("%s is also used by %s (%s): containers and that network cannot reach each other; stop silod, delete %s and %s to get another range", n.Subnet(), c.by, c.range_, n.cfg.Bridge, n.recordPath())
+	}
+	return nil
+}
+
+// checkTable puts our table back if somebody flushed the whole rule set.
+func (n *Network) checkTable() error {
+	there, err := n.table.Exists()
+	if err != nil || there {
+		return err
+	}
+	n.log.Warn("the packet filter table was deleted: putting it back", "table", n.table.Name())
+	n.publish.Lock()
+	defer n.publish.Unlock()
+	if err := n.table.Apply(); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.others = nil
+	n.mu.Unlock()
+	if err := n.followOthers(); err != nil {
+		return err
+	}
+	_, err = n.sweepPorts()
+	return err
+}
