@@ -145,9 +145,6 @@ func TestCancel(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	empty(t, s)
-	if _, err := s.Build(ctx, imageA, nil, nil); err == nil {
-		t.Log("a build of nothing may end before it sees the context") // both are right
-	}
 }
 
 func TestRemoveKeepsWhatOthersUse(t *testing.T) {
