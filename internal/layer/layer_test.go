@@ -283,3 +283,33 @@ func TestKernelSeesBase(t *testing.T) {
 		t.Errorf("writing to a base: %v", err)
 	}
 }
+
+// TestLoop mounts a base as kernels below 6.12 do.
+func TestLoop(t *testing.T) {
+	testenv.NeedRoot(t)
+	b := build(t, tarOf(t, file("a", "x"), hard("b", "a")))
+	m, err := mountLoop(b.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/ drwxr-xr-x 0:0 2", "/a -rw-r--r-- 0:0 2 x", "/b -rw-r--r-- 0:0 2 x"}
+	if d := cmp.Diff(want, listDir(t, m.Path())); d != "" {
+		t.Error(d)
+	}
+	m.Close()
+	// TestMain fails if the device is not given back.
+}
+
+func TestMountErrors(t *testing.T) {
+	testenv.NeedRoot(t)
+	if _, err := MountBase(t.TempDir() + "/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	rubbish := t.TempDir() + "/rubbish"
+	if err := os.WriteFile(rubbish, make([]byte, 8192), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := MountBase(rubbish); !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), rubbish) {
+		t.Errorf("rubbish: %v", err)
+	}
+}

@@ -15,9 +15,14 @@ import (
 // on; below, a loop device stands between, which goes when the mount goes.
 func MountBase(path string) (*linux.FD, error) {
 	m, err := mountFile(path)
+	if errors.Is(err, syscall.ENOTBLK) { // before 6.12, or without CONFIG_EROFS_FS_BACKED_BY_FILE
+		m, err = mountLoop(path)
+	}
 	switch {
 	case err == nil:
 		return m, nil
+	case errors.Is(err, linux.ErrNoLoop):
+		return nil, errs.New(errs.Unavailable, "mount base %s: this kernel mounts no EROFS from a file, and there is no free loop device (%v): load the module loop, or free a device", path, err)
 	case errors.Is(err, syscall.ENODEV):
 		return nil, errs.New(errs.NotSupported, "mount base %s: this kernel has no EROFS: load the module erofs, or use a kernel with CONFIG_EROFS_FS", path)
 	}
@@ -35,4 +40,20 @@ func mountFile(path string) (*linux.FD, error) {
 		source = f.Path()
 	}
 	return linux.MountFS("erofs", []linux.FSOption{{Key: "source", Value: source}, {Key: "ro"}}, linux.AttrReadOnly|linux.AttrNoDev)
+}
+
+// mountLoop has the file served by a loop device, which nothing but the mount
+// keeps.
+func mountLoop(path string) (*linux.FD, error) {
+	f, err := linux.Open(path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	loop, err := linux.LoopAttach(f, 0, 0, linux.LoopOptions{ReadOnly: true, Autoclear: true})
+	if err != nil {
+		return nil, err
+	}
+	defer loop.FD.Close()
+	return linux.MountFS("erofs", []linux.FSOption{{Key: "source", Value: loop.Device}, {Key: "ro"}}, linux.AttrReadOnly|linux.AttrNoDev)
 }
