@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"io"
 	"net/http"
 	"strings"
 
@@ -102,10 +103,23 @@ func (s *Server) imageCreate(w *response, r *request) error {
 	if message == "" {
 		message = "Imported from -"
 	}
-	// Progress goes out while the body still comes in.
-	_ = http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
-	return p.end(s.b.ImageImport(r.Context(), withTag(r.str("repo"), r.str("tag")), message, r.str("platform"), r.query["changes"], r.Body, p.send))
+	upload(w)
+	err := s.b.ImageImport(r.Context(), withTag(r.str("repo"), r.str("tag")), message, r.str("platform"), r.query["changes"], r.Body, p.send)
+	drain(r)
+	return p.end(err)
 }
+
+// upload prepares for a body of any size: the answer goes out while the body
+// still comes in, and the connection is not used again, since the body may
+// not be read to its end.
+func upload(w *response) {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
+}
+
+// drain reads the padding after the end of an archive. A client that is cut
+// off while it still sends takes that for a failure.
+func drain(r *request) { _, _ = io.CopyN(io.Discard, r.Body, 1<<20) }
 
 func (s *Server) imageLoad(w *response, r *request) error {
 	if !r.version.before(48) {
@@ -113,9 +127,11 @@ func (s *Server) imageLoad(w *response, r *request) error {
 			return err
 		}
 	}
-	_ = http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
+	upload(w)
 	p := newProgress(w)
-	return p.end(s.b.ImageLoad(r.Context(), r.Body, r.flagOr("quiet", true), p.send))
+	err := s.b.ImageLoad(r.Context(), r.Body, r.flagOr("quiet", true), p.send)
+	drain(r)
+	return p.end(err)
 }
 
 func (s *Server) imagePush(w *response, r *request) error {

@@ -69,22 +69,24 @@ func (f logFormat) copy(ctx context.Context, w *response, reader *logfile.Reader
 	within := map[string]bool{} // streams whose last record was partial
 	for {
 		rec, err := reader.Next(ctx)
-		if err == io.EOF || ctx.Err() != nil {
-			return nil
+		if err == nil {
+			if rec.Stream == "stdout" && f.stdout || rec.Stream == "stderr" && f.stderr {
+				batch = f.append(batch, rec, within[rec.Stream])
+			}
+			within[rec.Stream] = rec.Partial
 		}
-		if err != nil {
-			return err
-		}
-		if rec.Stream == "stdout" && f.stdout || rec.Stream == "stderr" && f.stderr {
-			batch = f.append(batch, rec, within[rec.Stream])
-		}
-		within[rec.Stream] = rec.Partial
-		if len(batch) > 0 && (!reader.Buffered() || len(batch) >= logBatch) {
+		if len(batch) > 0 && (err != nil || !reader.Buffered() || len(batch) >= logBatch) {
 			if _, err := w.Write(batch); err != nil {
 				return nil // the client has gone
 			}
 			w.flush()
 			batch = batch[:0]
+		}
+		if err == io.EOF || ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
