@@ -119,10 +119,7 @@ func (s *Store) buildBase(ctx context.Context, rec *imageRecord, p *reporter) er
 		rec.Layers[i].Unpacked = r.unpacked
 		p.status(shortID(r.layer.Digest), "Pull complete")
 	}
-	if err != nil {
-		return fmt.Errorf("build base of image %s: %w", shortID(rec.ID), err)
-	}
-	return nil
+	return err
 }
 
 type blobLayer struct{ blob, diffID digest.Digest }

@@ -193,7 +193,8 @@ func (d *download) get(ctx context.Context, c *http.Client, url string) error {
 		return err
 	}
 	if d.n > 0 {
-		req.Header.Set("Range", "bytes="+strconv.FormatInt(d.n, 10)+"-")
+		// With its end, as not every registry takes an open range.
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", d.n, d.want.Size-1))
 	}
 	resp, err := c.Do(req)
 	if err != nil {

@@ -28,7 +28,7 @@ import (
 // name, platform "" is the host's; changes are as package change takes them.
 // The last message's Status is the image's id.
 func (s *Store) ImageImport(ctx context.Context, repoTag, message, platform string, changes []string, r io.Reader, p Progress) error {
-	id, err := s.importTar(ctx, repoTag, message, platform, changes, r, newReporter(p))
+	id, err := s.importTar(ctx, repoTag, message, platform, changes, r)
 	if err != nil {
 		return fmt.Errorf("import image: %w", err)
 	}
@@ -37,7 +37,7 @@ func (s *Store) ImageImport(ctx context.Context, repoTag, message, platform stri
 	return nil
 }
 
-func (s *Store) importTar(ctx context.Context, repoTag, message, platform string, changes []string, r io.Reader, p *reporter) (digest.Digest, error) {
+func (s *Store) importTar(ctx context.Context, repoTag, message, platform string, changes []string, r io.Reader) (digest.Digest, error) {
 	var name reference.NamedTagged
 	var err error
 	if repoTag != "" {
@@ -66,11 +66,11 @@ func (s *Store) importTar(ctx context.Context, repoTag, message, platform string
 	cfg.Created = &created
 	cfg.RootFS = ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{diffID}}
 	cfg.History = []ocispec.History{{Created: &created, Comment: message}}
-	return s.addNew(ctx, l, &cfg, []content{layer}, name, p)
+	return s.addNew(ctx, l, &cfg, []content{layer}, name)
 }
 
 // addNew stores a config of our own making and the image that it describes.
-func (s *Store) addNew(ctx context.Context, l *lease, cfg *dockerspec.DockerOCIImage, layers []content, name reference.NamedTagged, p *reporter) (digest.Digest, error) {
+func (s *Store) addNew(ctx context.Context, l *lease, cfg *dockerspec.DockerOCIImage, layers []content, name reference.NamedTagged) (digest.Digest, error) {
 	raw, err := json.Marshal(cfg)
 	if err != nil {
 		return "", err
@@ -87,7 +87,7 @@ func (s *Store) addNew(ctx context.Context, l *lease, cfg *dockerspec.DockerOCII
 	if err != nil {
 		return "", err
 	}
-	release, err := s.add(ctx, rec, parsed, p)
+	release, err := s.add(ctx, rec, parsed, nil)
 	if err != nil {
 		return "", err
 	}

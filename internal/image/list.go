@@ -1,9 +1,10 @@
 package image
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -25,18 +26,15 @@ func (s *Store) Images(_ context.Context, _ bool, f filter.Args) ([]image.Summar
 	if err != nil {
 		return nil, err
 	}
+	order := slices.SortedFunc(maps.Values(s.images), func(a, b *entry) int {
+		return cmp.Or(b.cfg.created().Compare(a.cfg.created()), cmp.Compare(a.rec.ID, b.rec.ID))
+	})
 	list := []image.Summary{}
-	for _, e := range s.images {
+	for _, e := range order {
 		if sum := s.summary(e); keep(e, &sum) {
 			list = append(list, sum)
 		}
 	}
-	sort.Slice(list, func(i, j int) bool {
-		if list[i].Created != list[j].Created {
-			return list[i].Created > list[j].Created
-		}
-		return list[i].ID < list[j].ID
-	})
 	return list, nil
 }
 

@@ -91,6 +91,7 @@ type Store struct {
 	images map[digest.Digest]*entry
 	refs   refsRecord
 	claims map[digest.Digest]int // records and leases that need a blob
+	broken []digest.Digest       // images whose record could not be read
 }
 
 // entry is an image in memory. rec and cfg do not change once it is listed.
@@ -164,6 +165,7 @@ func (s *Store) readRecords() (damaged bool, err error) {
 			return false, err
 		case err != nil:
 			damaged = true
+			s.broken = append(s.broken, id)
 			s.log.Error("image left out", "image", id, "err", err)
 		default:
 			s.images[id] = img
@@ -220,6 +222,21 @@ func (s *Store) readRefs(damaged bool) error {
 		}
 	}
 	return nil
+}
+
+// IDs is the set of all image ids, those with a damaged record included: what
+// a sweep of bases must leave alone.
+func (s *Store) IDs() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := map[string]bool{}
+	for id := range s.images {
+		ids[id.String()] = true
+	}
+	for _, id := range s.broken {
+		ids[id.String()] = true
+	}
+	return ids
 }
 
 // claim adds n to the users of blobs. The caller holds mu, or is Open.
