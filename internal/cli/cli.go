@@ -242,6 +242,7 @@ func (a *app) tree(name string) *cobra.Command {
 		return exit(125, seeHelp(c, err))
 	})
 	root.PersistentFlags().StringVarP(&a.host, "host", "H", "", "Daemon to talk to (default $SILO_HOST or "+client.DefaultHost+")")
+	root.PersistentFlags().BoolP("help", "h", false, "Show this help")
 	root.Flags().BoolP("version", "v", false, "Print the version and exit")
 	entries := table()
 	for _, e := range entries {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +42,9 @@ func inspectCommand(a *app, kind *string) *cobra.Command {
 		f.BoolVarP(&size, "size", "s", false, "Measure the size of containers")
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if *kind != "" && !slices.Contains(kinds(), *kind) {
+			return fmt.Errorf("--type %q: use %s", *kind, strings.Join(kinds(), ", "))
+		}
 		cl, err := a.client()
 		if err != nil {
 			return err
@@ -106,11 +111,9 @@ func (in *inspector) get(ctx context.Context, kind, ref string) (object, error) 
 	case "network":
 		r, err := in.c.NetworkInspect(ctx, ref)
 		return object{r.JSON, &r.Value}, err
-	case "volume":
-		r, err := in.c.VolumeInspect(ctx, ref)
-		return object{r.JSON, &r.Value}, err
 	}
-	return object{}, fmt.Errorf("--type %q: use container, image, network or volume", kind)
+	r, err := in.c.VolumeInspect(ctx, ref)
+	return object{r.JSON, &r.Value}, err
 }
 
 // printObjects writes a JSON array, or each object in a format.

@@ -13,6 +13,9 @@ import (
 	"silo/client"
 )
 
+// errSkip tells each that a reference was dealt with, and is not to be printed.
+var errSkip = errors.New("skip")
+
 // each calls do for every reference, several at a time, and prints those for
 // which it worked, in order. The errors of the others are joined.
 func (a *app) each(ctx context.Context, refs []string, do func(ctx context.Context, c *client.Client, ref string) error) error {
@@ -36,6 +39,9 @@ func (a *app) each(ctx context.Context, refs []string, do func(ctx context.Conte
 	for i, ref := range refs {
 		<-done[i]
 		if errs[i] != nil {
+			if errs[i] == errSkip {
+				errs[i] = nil
+			}
 			continue
 		}
 		if _, err := fmt.Fprintln(a.out, ref); err != nil {
@@ -119,7 +125,7 @@ func cmdRm(a *app) *cobra.Command {
 			err := c.ContainerRemove(ctx, ref, force, volumes)
 			if force && client.Status(err) == 404 {
 				fmt.Fprintf(a.err, "silo: %v\n", err)
-				return nil
+				return errSkip
 			}
 			return err
 		})

@@ -130,6 +130,9 @@ func exactArgs(n int) cobra.PositionalArgs {
 
 func maxArgs(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
+		if len(args) > n && n == 0 {
+			return seeHelp(c, fmt.Errorf("'%s' takes no arguments", c.CommandPath()))
+		}
 		if len(args) > n {
 			return seeHelp(c, fmt.Errorf("'%s' takes at most %s", c.CommandPath(), arguments(n)))
 		}
