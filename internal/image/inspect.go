@@ -34,9 +34,8 @@ func (s *Store) ImageInspect(_ context.Context, ref string) (image.InspectRespon
 	for _, l := range e.rec.Layers {
 		r.RootFS.Layers = append(r.RootFS.Layers, l.DiffID.String())
 	}
-	if tags, digests := s.names(e.rec.ID); true {
-		r.RepoTags, r.RepoDigests = append(r.RepoTags, tags...), append(r.RepoDigests, digests...)
-	}
+	tags, digests := s.names(e.rec.ID)
+	r.RepoTags, r.RepoDigests = append(r.RepoTags, tags...), append(r.RepoDigests, digests...)
 	for _, t := range s.refs.Tags {
 		if t.ID == e.rec.ID && t.At.After(r.Metadata.LastTagTime) {
 			r.Metadata.LastTagTime = t.At

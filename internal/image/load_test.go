@@ -285,17 +285,22 @@ func FuzzLoad(f *testing.F) {
 	f.Add(dockerArchive(f, []string{"x"}, tarOf(f, "a", "1")))
 	f.Add(tarOf(f, "index.json", `{"schemaVersion":2,"manifests":[]}`))
 	f.Add(links(f, "manifest.json", "m2"))
+	s := newStore(f, func(o *Options) { o.Log = nil })
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		if len(archive) > 1<<20 {
 			return
 		}
-		s := newStore(t)
 		if err := s.ImageLoad(t.Context(), bytes.NewReader(archive), true, nil); err != nil {
 			if errs.KindOf(err) == errs.Internal {
 				t.Errorf("%v is taken for a fault of Silo", err)
 			}
-			s.clean(t)
 		}
+		for id := range s.IDs() {
+			if _, err := s.ImageRemove(t.Context(), id, true, false); err != nil {
+				t.Error(err)
+			}
+		}
+		s.clean(t)
 	})
 }
 

@@ -3,7 +3,6 @@ package image
 import (
 	"encoding/json"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -186,12 +185,4 @@ func (s *Store) register(l *lease, config content, layers []content, cfg *imageC
 func (s *Store) putConfig(l *lease, raw []byte) (content, error) {
 	d, err := s.blobs.putBytes(l, raw)
 	return content{ocispec.MediaTypeImageConfig, d, int64(len(raw))}, err
-}
-
-// shortOf is shortID of digests that may be anything.
-func shortOf(d digest.Digest) string {
-	if d.Validate() != nil {
-		return string(d)
-	}
-	return shortID(d)
 }

@@ -184,7 +184,7 @@ func statusError(te *transport.Error, host, ref string) error {
 	if i := strings.LastIndexByte(repo, ':'); i > strings.LastIndexByte(repo, '/') {
 		repo = repo[:i]
 	}
-	denied := fmt.Sprintf("access to the resource is denied for %s, repository does not exist or may require 'silo login': %s", repo, text)
+	denied := fmt.Sprintf("access to the resource is denied for %s, repository does not exist or may require credentials: %s", repo, text)
 	switch {
 	case has(transport.DeniedErrorCode), te.StatusCode == http.StatusForbidden:
 		return errs.New(errs.Forbidden, "%s", denied)

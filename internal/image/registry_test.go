@@ -174,7 +174,7 @@ func TestRegistryAuth(t *testing.T) {
 		if err := f.ImagePush(t.Context(), host+"/x:1", "", a, nil); !errs.Is(err, errs.Unauthorized) {
 			t.Errorf("push, %s: %v", name, err)
 		}
-		if err := f.ImagePull(t.Context(), host+"/x:1", "", a, nil); !errs.Is(err, errs.Unauthorized) || !strings.Contains(err.Error(), "silo login") {
+		if err := f.ImagePull(t.Context(), host+"/x:1", "", a, nil); !errs.Is(err, errs.Unauthorized) || !strings.Contains(err.Error(), "may require credentials") {
 			t.Errorf("pull, %s: %v", name, err)
 		}
 	}

@@ -153,6 +153,9 @@ func (r *removal) byName(names []string) (string, bool) {
 		return "", false
 	}
 	full := reference.TagNameOnly(named).String()
+	if c, ok := named.(reference.Canonical); ok { // a tag beside a digest is only a remark
+		full = reference.TrimNamed(named).String() + "@" + c.Digest().String()
+	}
 	for _, n := range names {
 		if n == full {
 			return n, true
