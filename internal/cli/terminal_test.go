@@ -57,6 +57,14 @@ func (p *pty) state(t *testing.T) *term.State {
 	return s
 }
 
+// typeRaw types keys once the terminal is raw: until then it would eat some.
+func (p *pty) typeRaw(t *testing.T, before *term.State, keys string) {
+	for fmt.Sprintf("%+v", *p.state(t)) == fmt.Sprintf("%+v", *before) {
+		time.Sleep(time.Millisecond)
+	}
+	p.master.WriteString(keys)
+}
+
 // silo runs a command line on the terminal.
 func (p *pty) silo(f *fake, args ...string) int {
 	a := &app{in: p.slave, out: p.slave, err: p.slave, getenv: func(k string) string {
@@ -81,7 +89,6 @@ func TestTerminalRunIsRawAndRestored(t *testing.T) {
 	sizes := make(chan string, 10)
 	l := newLife(4, nil)
 	l.tty = true
-	raw := false
 	l.talk = func(c net.Conn, r io.Reader) {
 		if got := <-sizes; got != "h=24&w=80" {
 			t.Errorf("size at the start: %s", got)
@@ -94,12 +101,11 @@ func TestTerminalRunIsRawAndRestored(t *testing.T) {
 			t.Errorf("size after the change: %s", got)
 		}
 		// ctrl-c is a key of the container's, not a signal here.
-		p.master.Write([]byte("\x03"))
+		p.typeRaw(t, before, "\x03")
 		b := make([]byte, 1)
 		if _, err := io.ReadFull(r, b); err != nil || b[0] != 3 {
 			t.Errorf("read %q, %v", b, err)
 		}
-		raw = fmt.Sprintf("%+v", *p.state(t)) != fmt.Sprintf("%+v", *before)
 		io.WriteString(c, "bye\r\n")
 	}
 	f := newFake(t, l.routes())
@@ -109,9 +115,6 @@ func TestTerminalRunIsRawAndRestored(t *testing.T) {
 	}
 	if got := <-p.lines; got != "bye" {
 		t.Errorf("got %q", got)
-	}
-	if !raw {
-		t.Error("the terminal was not raw")
 	}
 	sameState(t, before, p.state(t))
 }
@@ -131,7 +134,7 @@ func TestTerminalDetach(t *testing.T) {
 			l := newLife(0, nil)
 			l.tty = true
 			l.talk = func(_ net.Conn, r io.Reader) {
-				p.master.Write([]byte(c.keys))
+				p.typeRaw(t, before, c.keys)
 				got, _ := io.ReadAll(r)
 				if string(got) != c.want {
 					t.Errorf("the container read %q, want %q", got, c.want)
@@ -200,8 +203,8 @@ func TestTerminalIsRestoredBySignals(t *testing.T) {
 	cmd := program(f, "run", "-it", "--sig-proxy=false", "core", "sh")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.slave, p.slave, p.slave
 	l.talk = func(_ net.Conn, r io.Reader) {
-		p.master.Write([]byte("x"))
-		io.ReadFull(r, make([]byte, 1)) // it is raw by now: the line has not ended
+		p.typeRaw(t, before, "x")
+		io.ReadFull(r, make([]byte, 1))
 		cmd.Process.Signal(syscall.SIGTERM)
 		io.Copy(io.Discard, r)
 	}
