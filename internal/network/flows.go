@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,55 +18,61 @@ import (
 	"silo/internal/network/nat"
 )
 
-// forgetFlows makes connection tracking forget what it decided about ports
-// before they were published or withdrawn: a packet of a known flow is not
-// looked up in the maps again, and a busy UDP client keeps its flow known for
-// ever. It runs beside the caller: the table of a busy host is long.
-func (n *Network) forgetFlows(ports []nat.Port) {
-	n.wg.Go(func() {
-		ns := netns.None()
-		if n.cfg.Netns != nil {
-			ns = netns.NsHandle(n.cfg.Netns.Int())
+// forgetFlows makes connection tracking forget what it decided about ports: a
+// packet of a known flow is not looked up in the maps again, and a busy UDP
+// client keeps its flow known for ever. With published set it forgets the
+// flows to the host's own UDP ports, from before they were published; without,
+// the flows that still go through mappings that were withdrawn. It takes as
+// long as the table of the host is long.
+func (n *Network) forgetFlows(ports []nat.Port, published bool) {
+	if published && !slices.ContainsFunc(ports, func(p nat.Port) bool { return p.Proto == nat.UDP }) {
+		return
+	}
+	ns := netns.None()
+	if n.cfg.Netns != nil {
+		ns = netns.NsHandle(n.cfg.Netns.Int())
+	}
+	h, err := netlink.NewHandleAt(ns, syscall.NETLINK_NETFILTER, syscall.NETLINK_ROUTE)
+	if err != nil {
+		n.log.Warn("old flows to published ports go on", "err", err)
+		return
+	}
+	defer h.Close()
+	match := flowMatch{ports: ports, published: published, local: map[netip.Addr]bool{}}
+	addrs, err := h.AddrList(nil, netlink.FAMILY_V4)
+	for _, a := range addrs {
+		if p, ok := prefixOf(a.IPNet); ok {
+			match.local[p.Addr()] = true
 		}
-		h, err := netlink.NewHandleAt(ns, syscall.NETLINK_NETFILTER, syscall.NETLINK_ROUTE)
-		if err != nil {
-			n.log.Warn("old flows through published ports go on", "err", err)
-			return
-		}
-		defer h.Close()
-		match := flowMatch{ports: ports, local: map[netip.Addr]bool{}}
-		addrs, err := h.AddrList(nil, netlink.FAMILY_V4)
-		for _, a := range addrs {
-			if p, ok := prefixOf(a.IPNet); ok {
-				match.local[p.Addr()] = true
-			}
-		}
-		if err == nil {
-			_, err = h.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.FAMILY_V4, match)
-		}
-		if err != nil {
-			n.log.Warn("some old flows through published ports go on", "err", err)
-		}
-	})
+	}
+	if err == nil {
+		_, err = h.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.FAMILY_V4, match)
+	}
+	if err != nil {
+		n.log.Warn("some old flows to published ports go on", "err", err)
+	}
 }
 
 type flowMatch struct {
-	ports []nat.Port
-	local map[netip.Addr]bool
+	ports     []nat.Port
+	published bool
+	local     map[netip.Addr]bool // the host's addresses
 }
 
-// MatchConntrackFlow finds flows through a port's mapping, and UDP flows to
-// the host's own port from before there was one.
+// MatchConntrackFlow tells whether a flow is to be forgotten.
 func (m flowMatch) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
 	to, answers := addrOf(f.Forward.DstIP), addrOf(f.Reverse.SrcIP)
 	for _, p := range m.ports {
 		if f.Forward.Protocol != p.Proto || f.Forward.DstPort != p.HostPort {
 			continue
 		}
-		through := answers == p.To && f.Reverse.SrcPort == p.ToPort && to != p.To
-		before := p.Proto == nat.UDP && answers == to && (m.local[to] || to.IsLoopback()) &&
-			(p.HostIP.IsUnspecified() || p.HostIP == to)
-		if through || before {
+		if !m.published {
+			if answers == p.To && f.Reverse.SrcPort == p.ToPort && to != p.To {
+				return true
+			}
+			continue
+		}
+		if p.Proto == nat.UDP && answers == to && (m.local[to] || to.IsLoopback()) && (p.HostIP.IsUnspecified() || p.HostIP == to) {
 			return true
 		}
 	}

@@ -152,6 +152,7 @@ func open(ctx context.Context, cfg Config) (*Network, error) {
 		return nil, err
 	}
 	n.reconcile(ctx)
+	n.step(ctx, stepLegacy, n.table.PassLegacy)
 	n.startResolver()
 	n.watch(watchCtx, events)
 	return n, nil

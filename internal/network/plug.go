@@ -222,6 +222,10 @@ const netNSFD = 28
 func prepare(n *Network) {
 	for _, s := range [][2]string{
 		{"net/ipv6/conf/default/disable_ipv6", "1"},
+		// The host's answers to a container that uses a published port of
+		// another could tell it a wrong way, and a neighbour's do so on purpose.
+		{"net/ipv4/conf/all/accept_redirects", "0"},
+		{"net/ipv4/conf/default/accept_redirects", "0"},
 		// Any user may listen on any port, and send ICMP echo: the namespace is
 		// the container's own.
 		{"net/ipv4/ip_unprivileged_port_start", "0"},

@@ -81,7 +81,7 @@ func (n *Network) Publish(ctx context.Context, ep Endpoint, ports []PortMapping)
 		if err := n.table.Add(rules...); err != nil {
 			return nil, err
 		}
-		n.forgetFlows(rules)
+		n.forgetFlows(rules, true)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -111,7 +111,7 @@ func (n *Network) Unpublish(_ context.Context, containerID string) error {
 	if err := n.table.Delete(rules...); err != nil {
 		return fmt.Errorf("withdraw ports: %w", err)
 	}
-	n.forgetFlows(rules)
+	n.forgetFlows(rules, false)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if ep, ok := n.eps[containerID]; ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -16,34 +17,52 @@ import (
 // reachability checks every line of the table in the package's comment.
 func (l *lab) reachability(n *Network, a, b container) {
 	l.t.Helper()
-	l.reaches("host to container", l.host, a.ep.IP, 7000, "a saw "+n.Gateway().String())
-	l.reaches("container to outside", a.ns, addr(outsideIP), 7000, "outside saw "+hostIP)
-	l.reaches("container to container", b.ns, a.ep.IP, 7000, "a saw "+b.ep.IP.String())
-	l.reaches("container to host", a.ns, n.Gateway(), 7001, "host saw "+a.ep.IP.String())
-	l.pings("container to container", b.ns, a.ep.IP, true)
-	l.pings("host to container", l.host, a.ep.IP, true)
-	l.pings("container to outside", a.ns, addr(outsideIP), true)
+	// All at once: most of them wait for an answer that must not come.
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	check := wg.Go
+	check(func() { l.reaches("host to container", l.host, a.ep.IP, 7000, "a saw "+n.Gateway().String()) })
+	check(func() { l.reaches("container to outside", a.ns, addr(outsideIP), 7000, "outside saw "+hostIP) })
+	check(func() { l.reaches("container to container", b.ns, a.ep.IP, 7000, "a saw "+b.ep.IP.String()) })
+	check(func() { l.reaches("container to host", a.ns, n.Gateway(), 7001, "host saw "+a.ep.IP.String()) })
+	check(func() { l.pings("container to container", b.ns, a.ep.IP, true) })
+	check(func() { l.pings("host to container", l.host, a.ep.IP, true) })
+	check(func() { l.pings("container to outside", a.ns, addr(outsideIP), true) })
 
-	l.blocked("outside with a route", l.outside, a.ep.IP, 7000)
-	l.blocked("outside with a route, a published port's", l.outside, b.ep.IP, 7000)
-	l.pings("outside with a route", l.outside, a.ep.IP, false)
-	l.blocked("outside, a port that is not published", l.outside, addr(hostIP), 7000)
+	check(func() { l.blocked("outside with a route", l.outside, a.ep.IP, 7000) })
+	check(func() { l.blocked("outside with a route, a published port's", l.outside, b.ep.IP, 7000) })
+	check(func() { l.pings("outside with a route", l.outside, a.ep.IP, false) })
+	check(func() { l.blocked("outside, a port that is not published", l.outside, addr(hostIP), 7000) })
 
-	l.reaches("published, from outside", l.outside, addr(hostIP), 8000, "b saw "+outsideIP)
-	l.reaches("published, from the host by its address", l.host, addr(hostIP), 8000, "b saw "+hostIP)
-	l.reaches("published, from the host by localhost", l.host, addr("127.0.0.1"), 8000, "b saw "+n.Gateway().String())
-	l.reaches("published, from the host by the gateway's address", l.host, n.Gateway(), 8000, "b saw "+n.Gateway().String())
-	l.reaches("published, from another container", a.ns, addr(hostIP), 8000, "b saw "+n.Gateway().String())
-	l.reaches("published, from the container itself", b.ns, addr(hostIP), 8000, "b saw "+n.Gateway().String())
-	l.reaches("published, by the gateway's address", a.ns, n.Gateway(), 8000, "b saw "+n.Gateway().String())
+	check(func() { l.reaches("published, from outside", l.outside, addr(hostIP), 8000, "b saw "+outsideIP) })
+	check(func() {
+		l.reaches("published, from the host by its address", l.host, addr(hostIP), 8000, "b saw "+hostIP)
+	})
+	check(func() {
+		l.reaches("published, from the host by localhost", l.host, addr("127.0.0.1"), 8000, "b saw "+n.Gateway().String())
+	})
+	check(func() {
+		l.reaches("published, from the host by the gateway's address", l.host, n.Gateway(), 8000, "b saw "+n.Gateway().String())
+	})
+	check(func() {
+		l.reaches("published, from another container", a.ns, addr(hostIP), 8000, "b saw "+n.Gateway().String())
+	})
+	check(func() {
+		l.reaches("published, from the container itself", b.ns, addr(hostIP), 8000, "b saw "+n.Gateway().String())
+	})
+	check(func() {
+		l.reaches("published, by the gateway's address", a.ns, n.Gateway(), 8000, "b saw "+n.Gateway().String())
+	})
 
-	l.reaches("on 127.0.0.1 only, from the host", l.host, addr("127.0.0.1"), 8001, "b saw "+n.Gateway().String())
-	l.blocked("on 127.0.0.1 only, from outside", l.outside, addr(hostIP), 8001)
-	l.blocked("on 127.0.0.1 only, from a container", a.ns, addr(hostIP), 8001)
-	l.blocked("loopback over the wire, from outside", l.outside, addr("127.0.0.1"), 8001)
-	l.blocked("loopback over the wire, from a container", a.ns, addr("127.0.0.1"), 7001)
-	l.reaches("on one address, from outside", l.outside, addr(hostIP), 8002, "b saw "+outsideIP)
-	l.blocked("on one address, by localhost", l.host, addr("127.0.0.1"), 8002)
+	check(func() {
+		l.reaches("on 127.0.0.1 only, from the host", l.host, addr("127.0.0.1"), 8001, "b saw "+n.Gateway().String())
+	})
+	check(func() { l.blocked("on 127.0.0.1 only, from outside", l.outside, addr(hostIP), 8001) })
+	check(func() { l.blocked("on 127.0.0.1 only, from a container", a.ns, addr(hostIP), 8001) })
+	check(func() { l.blocked("loopback over the wire, from outside", l.outside, addr("127.0.0.1"), 8001) })
+	check(func() { l.blocked("loopback over the wire, from a container", a.ns, addr("127.0.0.1"), 7001) })
+	check(func() { l.reaches("on one address, from outside", l.outside, addr(hostIP), 8002, "b saw "+outsideIP) })
+	check(func() { l.blocked("on one address, by localhost", l.host, addr("127.0.0.1"), 8002) })
 }
 
 // world fills a lab with two containers, servers and routes.

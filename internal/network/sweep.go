@@ -91,7 +91,7 @@ func (n *Network) sweepPorts() (removed []string, err error) {
 		if err := n.table.Delete(stray...); err != nil {
 			return nil, err
 		}
-		n.forgetFlows(stray)
+		n.forgetFlows(stray, false)
 	}
 	want = slices.DeleteFunc(want, func(p nat.Port) bool { return slices.Contains(have, p) })
 	if len(want) > 0 {

@@ -11,6 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
+
+	"silo/internal/linux"
 )
 
 // Multicast groups of netlink that tell of changes we follow.
@@ -52,12 +54,13 @@ func (n *Network) subscribe() ([]*nl.NetlinkSocket, error) {
 // watch reconciles after changes until ctx is done.
 func (n *Network) watch(ctx context.Context, sockets []*nl.NetlinkSocket) {
 	changed := make(chan struct{}, 1)
-	for _, s := range sockets {
+	noise := []func([]syscall.NetlinkMessage) bool{n.ownLinks, elements}
+	for i, s := range sockets {
 		n.wg.Go(func() {
 			for ctx.Err() == nil {
 				// An overrun is a change too; closing ends the loop.
 				messages, _, err := s.Receive()
-				if err == nil && n.ownNoise(messages) {
+				if err == nil && noise[i](messages) {
 					continue
 				}
 				if err != nil {
@@ -84,10 +87,9 @@ func (n *Network) watch(ctx context.Context, sockets []*nl.NetlinkSocket) {
 			case <-ctx.Done():
 				return
 			case <-legacy.C:
+				n.step(ctx, stepLegacy, n.table.PassLegacy)
 			case <-changed:
 				waitQuiet(ctx, changed)
-			}
-			if ctx.Err() == nil {
 				n.reconcile(ctx)
 			}
 		}
@@ -110,46 +112,81 @@ func waitQuiet(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-// ownNoise tells whether messages are only about our own veths, which come
-// and go with containers and change nothing for the network.
-func (n *Network) ownNoise(messages []syscall.NetlinkMessage) bool {
+// ownLinks tells whether messages are only about our own veths, and about the
+// bridge as these come and go: nothing that changes anything for the network.
+func (n *Network) ownLinks(messages []syscall.NetlinkMessage) bool {
 	for _, m := range messages {
 		if m.Header.Type != syscall.RTM_NEWLINK && m.Header.Type != syscall.RTM_DELLINK {
 			return false
 		}
 		l, err := netlink.LinkDeserialize(nil, m.Data)
-		if err != nil || !strings.HasPrefix(l.Attrs().Name, n.hostPrefix()) {
+		if err != nil {
+			return false
+		}
+		name := l.Attrs().Name
+		if !strings.HasPrefix(name, n.hostPrefix()) && (name != n.cfg.Bridge || m.Header.Type == syscall.RTM_DELLINK) {
 			return false
 		}
 	}
 	return len(messages) > 0
 }
 
+// elements tells whether messages are only about elements of sets and maps, as
+// publishing a port gives them.
+func elements(messages []syscall.NetlinkMessage) bool {
+	const (
+		subsystem = 10 << 8 // NFNL_SUBSYS_NFTABLES
+		newElem   = subsystem | 12
+		delElem   = subsystem | 14
+		newGen    = subsystem | 15 // ends each transaction
+	)
+	for _, m := range messages {
+		if t := m.Header.Type; t != newElem && t != delElem && t != newGen {
+			return false
+		}
+	}
+	return len(messages) > 0
+}
+
+const stepLegacy = "legacy packet filter"
+
 // reconcile brings the network in line with the host around it: MTU of the
 // uplink, other networks' bridges, colliding routes, foreign packet filters.
 // What cannot be done becomes a warning.
 func (n *Network) reconcile(ctx context.Context) {
-	steps := []struct {
-		kind string
-		do   func() error
-	}{
-		{"mtu", n.followMTU},
-		{"other networks", n.followOthers},
-		{"address range", n.checkCollision},
-		{"packet filter", n.checkTable},
-		{"foreign packet filter", func() error { return n.table.Pass(ctx) }},
+	n.step(ctx, "mtu", func(context.Context) error { return n.followMTU() })
+	n.step(ctx, "forwarding", func(context.Context) error { return n.checkForwarding() })
+	n.step(ctx, "other networks", func(context.Context) error { return n.followOthers() })
+	n.step(ctx, "address range", func(context.Context) error { return n.checkCollision() })
+	n.step(ctx, "packet filter", func(context.Context) error { return n.checkTable() })
+	n.step(ctx, "foreign packet filter", func(context.Context) error { return n.table.Pass() })
+}
+
+// step does one of the things that may become a warning, or withdraw it.
+func (n *Network) step(ctx context.Context, kind string, do func(context.Context) error) {
+	if ctx.Err() != nil {
+		return
 	}
-	for _, s := range steps {
-		err := s.do()
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			n.warn(s.kind, err.Error())
-		default:
-			n.warn(s.kind, "")
+	err := do(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		n.warn(kind, err.Error())
+	default:
+		n.warn(kind, "")
+	}
+}
+
+// checkForwarding tells if somebody has turned forwarding off since Open. It
+// is not turned on again: that may have been meant.
+func (n *Network) checkForwarding() error {
+	return linux.InNetNS(n.cfg.Netns, func() error {
+		on, err := linux.ReadSysctl("net/ipv4/conf/" + escape(n.cfg.Bridge) + "/forwarding")
+		if err == nil && on != "1" {
+			err = fmt.Errorf("the host forwards nothing for containers any more: sysctl -w net.ipv4.ip_forward=1")
 		}
-	}
+		return err
+	})
 }
 
 func (n *Network) followMTU() error {

@@ -29,6 +29,8 @@ type Config struct {
 	// UDP and TCP are sockets bound to Listen already, from Files; or nil.
 	// Listen takes ownership.
 	UDP, TCP *linux.FD
+
+	port uint16 // of the host's name servers, 53 if zero; tests cannot bind that
 }
 
 // Bounds of what clients can make us do at once: queries being forwarded, TCP
@@ -55,8 +57,11 @@ type Server struct {
 // Listen binds the addresses, or takes over the sockets given, and serves
 // until Close.
 func Listen(cfg Config) (*Server, error) {
+	if cfg.port == 0 {
+		cfg.port = 53
+	}
 	s := &Server{
-		cfg: cfg, up: upstream{path: cfg.ResolvConf, self: cfg.Listen, ns: cfg.Netns},
+		cfg: cfg, up: upstream{path: cfg.ResolvConf, port: cfg.port, self: cfg.Listen, ns: cfg.Netns},
 		forward: make(chan struct{}, maxForward), conns: make(chan struct{}, maxConns),
 	}
 	if !s.adopt() {

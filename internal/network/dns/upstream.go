@@ -36,7 +36,9 @@ const (
 
 // Upstreams reads the name servers of a resolver configuration, none if it
 // cannot be read.
-func Upstreams(path string) []netip.AddrPort {
+func Upstreams(path string) []netip.AddrPort { return upstreams(path, 53) }
+
+func upstreams(path string, port uint16) []netip.AddrPort {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil
@@ -48,7 +50,7 @@ func Upstreams(path string) []netip.AddrPort {
 			continue
 		}
 		if a, err := netip.ParseAddr(f[1]); err == nil {
-			list = append(list, netip.AddrPortFrom(a.Unmap(), 53))
+			list = append(list, netip.AddrPortFrom(a.Unmap(), port))
 		}
 	}
 	return list
@@ -58,6 +60,7 @@ func Upstreams(path string) []netip.AddrPort {
 // itself, so one on a loopback address (systemd-resolved) works as well.
 type upstream struct {
 	path string
+	port uint16         // of the servers
 	self netip.AddrPort // never asked: that would go round
 	ns   *linux.FD
 
@@ -81,7 +84,7 @@ func (u *upstream) list() []netip.AddrPort {
 		}
 		if stamp != u.stamp {
 			u.stamp = stamp
-			u.servers = slices.DeleteFunc(Upstreams(u.path), func(a netip.AddrPort) bool { return a == u.self })
+			u.servers = slices.DeleteFunc(upstreams(u.path, u.port), func(a netip.AddrPort) bool { return a == u.self })
 			u.preferUntil = time.Time{}
 		}
 	}

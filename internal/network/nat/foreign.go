@@ -44,13 +44,16 @@ type foreign struct {
 // Pass makes sure that foreign packet filters let this network through: at
 // the top of each foreign base chain at forward and input that could drop
 // something, an accept rule for the bridge, carrying a comment with its name.
-// Chains that let everything pass get none. It also does iptables-legacy's
-// chains where that is in use. Doing it again changes nothing.
-func (t *Table) Pass(ctx context.Context) error {
-	return errors.Join(t.each(func(c *nftables.Conn, f foreign) error { return t.passChain(c, f) }), t.passLegacy(ctx))
+// Chains that let everything pass get none. Doing it again changes nothing.
+func (t *Table) Pass() error {
+	return t.each(func(c *nftables.Conn, f foreign) error { return t.passChain(c, f) })
 }
 
-// Unpass takes away what Pass put into foreign chains.
+// PassLegacy is Pass for the chains of iptables-legacy, where that is in use.
+// It runs programs.
+func (t *Table) PassLegacy(ctx context.Context) error { return t.passLegacy(ctx) }
+
+// Unpass takes away what Pass and PassLegacy put into foreign chains.
 func (t *Table) Unpass(ctx context.Context) error {
 	return errors.Join(t.each(func(c *nftables.Conn, f foreign) error {
 		for _, r := range f.rules {

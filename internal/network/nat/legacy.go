@@ -49,11 +49,15 @@ func (t *Table) passLegacy(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !legacyNeeded(policy, rules) || t.legacyInOrder(rules, want) {
+		needed := legacyNeeded(policy, rules)
+		if needed && t.legacyInOrder(rules, want) {
 			continue
 		}
 		if err := t.unpassLegacyChain(ctx, chain, rules); err != nil {
 			return err
+		}
+		if !needed {
+			continue
 		}
 		for _, r := range slices.Backward(want) {
 			if _, err := t.legacy(ctx, "-I "+chain+" "+r); err != nil {
