@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SILO_TEST_MAIN") == "1" { // run as the program, see program
 		os.Exit(Main(os.Args[1:]))
 	}
+	os.Setenv("TZ", "UTC") // golden files hold times
 	flag.Parse()
 	testenv.Main(m)
 }

@@ -121,10 +121,6 @@ var then = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC`)
 // TestCommands compares the output of each command with a file that holds the
 // command line, what it printed and what it asked of the daemon.
 func TestCommands(t *testing.T) {
-	t.Setenv("TZ", "UTC")
-	local := time.Local
-	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = local })
 	for name, lines := range map[string][]string{
 		"ps": {
 			"ps -a", "ps -q", "ps --no-trunc -s", "ps -n 1", "ps -l -q --no-trunc", "ps --filter status=exited --filter label=a=b --filter status=created",

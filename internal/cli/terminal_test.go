@@ -199,16 +199,20 @@ func TestTerminalIsRestoredBySignals(t *testing.T) {
 	before := p.state(t)
 	l := newLife(0, nil)
 	l.tty = true
-	f := newFake(t, l.routes())
-	cmd := program(f, "run", "-it", "--sig-proxy=false", "core", "sh")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.slave, p.slave, p.slave
+	process := make(chan *os.Process, 1)
 	l.talk = func(_ net.Conn, r io.Reader) {
 		p.typeRaw(t, before, "x")
 		io.ReadFull(r, make([]byte, 1))
-		cmd.Process.Signal(syscall.SIGTERM)
+		(<-process).Signal(syscall.SIGTERM)
 		io.Copy(io.Discard, r)
 	}
-	err := cmd.Run()
+	cmd := program(newFake(t, l.routes()), "run", "-it", "--sig-proxy=false", "core", "sh")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.slave, p.slave, p.slave
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	process <- cmd.Process
+	err := cmd.Wait()
 	e, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || e.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("ended with %v, want SIGTERM", err)
@@ -219,20 +223,24 @@ func TestTerminalIsRestoredBySignals(t *testing.T) {
 
 func TestSignalsGoToTheContainer(t *testing.T) {
 	l := newLife(143, nil)
-	f := newFake(t, l.routes())
-	cmd := program(f, "run", "core", "sleep", "99")
-	killed := make(chan string, 1)
-	f.on("POST /containers/"+fullID+"/kill", func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(204)
-		killed <- r.URL.RawQuery
-	})
+	killed, process := make(chan string, 1), make(chan *os.Process, 1)
 	l.talk = func(net.Conn, io.Reader) {
-		cmd.Process.Signal(syscall.SIGTERM)
+		(<-process).Signal(syscall.SIGTERM)
 		if got := <-killed; got != "signal=15" {
 			t.Errorf("killed with %s", got)
 		}
 	}
-	err := cmd.Run()
+	f := newFake(t, l.routes())
+	f.on("POST /containers/"+fullID+"/kill", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(204)
+		killed <- r.URL.RawQuery
+	})
+	cmd := program(f, "run", "core", "sleep", "99")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	process <- cmd.Process
+	err := cmd.Wait()
 	if e, ok := errors.AsType[*exec.ExitError](err); !ok || e.ExitCode() != 143 {
 		t.Errorf("ended with %v, want 143", err)
 	}
