@@ -324,3 +324,41 @@ func TestChild(t *testing.T) {
 		t.Errorf("links left: %v, %v", links, err)
 	}
 }
+
+// TestPlugUserNamespace plugs in a namespace that belongs to another user
+// namespace, as containers' do.
+func TestPlugUserNamespace(t *testing.T) {
+	l := newLab(t)
+	n := l.open(l.config("silo0"))
+	cmd := exec.Command("sleep", "60")
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 200000, Size: 65536}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET, UidMappings: ids, GidMappings: ids, Pdeathsig: syscall.SIGKILL,
+	}
+	l.ok(cmd.Start())
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	ns, err := linux.Open(fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid), os.O_RDONLY, 0)
+	l.ok(err)
+	defer ns.Close()
+	c := container{id: id("c"), ns: ns}
+	c.ep, err = n.Plug(context.Background(), PlugConfig{ID: c.id, Netns: ns})
+	l.ok(err)
+	l.pings("host to container", l.host, c.ep.IP, true)
+	if out := l.must(ns, "sysctl", "-n", "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start"); out != "0\t2147483647\n0\n" {
+		t.Errorf("settings: %q", out)
+	}
+}
+
+// TestUserChain: what an administrator put there stays, and comes first.
+func TestUserChain(t *testing.T) {
+	l := newLab(t)
+	n := l.open(l.config("silo0"))
+	c := l.container(n, "c")
+	l.serve(l.outside, "outside", 7000)
+	l.must(l.host, "nft", "add rule inet silo user ip daddr "+outsideIP+" drop")
+	l.blocked("what the administrator forbids", c.ns, addr(outsideIP), 7000)
+	l.ok(n.Close())
+	l.open(l.config("silo0"))
+	l.blocked("the same after a restart", c.ns, addr(outsideIP), 7000)
+}
