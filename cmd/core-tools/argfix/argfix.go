@@ -14,41 +14,61 @@ import (
 // letters holds, for each command, the flags of one letter that are split, as
 // getopt writes them: a colon follows a letter that takes a value.
 var letters = map[string]string{
-	"ln":       "fivsLPrTt:",
-	"uniq":     "cdufi",
-	"gzip":     "cdfqthkv123456789",
-	"gunzip":   "cfqthkv",
-	"seq":      "s:f:w",
-	"wc":       "lwcrb",
+	"cmp":      "lLs",
 	"comm":     "123h",
+	"dmesg":    "cr",
+	"ln":       "fivsLPrTt:",
 	"mkfifo":   "m:",
 	"mknod":    "m:",
-	"truncate": "cs:r:",
-	"uname":    "asnrvmpoid",
-	"dmesg":    "cr",
-	"umount":   "fl",
 	"mount":    "rt:o:a",
-	"cmp":      "lLs",
-	"hostname": "",
 	"pidof":    "s",
-	"netstat":  "",
-	"readlink": "fv",
+	"seq":      "s:f:w",
+	"truncate": "cs:r:",
 	"tty":      "s",
+	"umount":   "fl",
+	"uname":    "asnrvmpoid",
+	"uniq":     "cdufi",
+	"wc":       "lwcrb",
 	"which":    "a",
 }
 
-// Args changes os.Args in place for the command that they name.
+// Aliases are further names of commands: what they stand for, and the
+// arguments that come first. The images have links of these names.
+var Aliases = map[string][]string{
+	"chgrp":     {"chown", "--group-only"},
+	"egrep":     {"grep", "-E"},
+	"fgrep":     {"grep", "-F"},
+	"gunzip":    {"gzip", "-d"},
+	"less":      {"more"},
+	"md5sum":    {"shasum", "-a", "md5"},
+	"realpath":  {"readlink", "-f"},
+	"sha1sum":   {"shasum", "-a", "1"},
+	"sha256sum": {"shasum", "-a", "256"},
+	"sha512sum": {"shasum", "-a", "512"},
+	"zcat":      {"gzip", "-d", "-c"},
+}
+
+// Args changes os.Args for the command that they name.
 func Args() {
 	if len(os.Args) == 0 {
 		return
 	}
 	name := filepath.Base(os.Args[0])
-	if name == "tar" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
-		os.Args[1] = "-" + os.Args[1] // tar czf, as in the old days
+	args := os.Args[1:]
+	if alias, ok := Aliases[name]; ok {
+		name = alias[0]
+		args = append(append([]string{}, alias[1:]...), args...)
+	}
+	if name == "tar" && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		args = append([]string{"-" + args[0]}, args[1:]...) // tar czf, as in the old days
+	}
+	if name == "hexdump" && len(args) > 0 && args[0] == "-C" {
+		args = args[1:] // the one form that it has
 	}
 	if flags, ok := letters[name]; ok {
-		os.Args = append(os.Args[:1:1], Split(flags, os.Args[1:])...)
+		args = Split(flags, args)
 	}
+	os.Args = append([]string{name}, args...)
 }
 
 // Split writes each bundle of letters as flags of their own. A bundle with a

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Set holds the options of one command.
@@ -178,4 +180,20 @@ func Human(n uint64) string {
 		return fmt.Sprintf("%.1f%c", v, units[i])
 	}
 	return fmt.Sprintf("%.0f%c", v, units[i])
+}
+
+// Duration reads a time as sleep and timeout take it: seconds, or with one of
+// the letters s, m, h, d after the number.
+func Duration(word string) (time.Duration, error) {
+	number, unit := word, time.Second
+	if n := len(word); n > 0 {
+		if u, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[word[n-1]]; ok {
+			number, unit = word[:n-1], u
+		}
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || v < 0 {
+		return 0, fmt.Errorf("%s: not a time: a number with s, m, h or d after it", word)
+	}
+	return time.Duration(v * float64(unit)), nil
 }

@@ -66,7 +66,8 @@ func prepareMain(src, dir string) error {
 	if err != nil {
 		return err
 	}
-	const call, fixed = "func main() {", "func main() {\n\targfix.Args()"
+	// The name of the command comes out of Args, so nothing is to be resolved.
+	const call, fixed = "os.Args[0] = ResolveUntilLastSymlink(os.Args[0])", "argfix.Args()"
 	if bytes.Count(text, []byte(call)) != 1 || !bytes.Contains(text, []byte("\nimport (")) {
 		return fmt.Errorf("%s: not the program that gobusybox used to write", path)
 	}

@@ -22,7 +22,7 @@ import (
 func (s *shell) stdin() int {
 	tty := term.IsTerminal(0) && term.IsTerminal(2)
 	s.prompt = s.prompt || tty
-	var in io.Reader = oneByte{os.Stdin}
+	var in io.Reader = &oneByte{r: os.Stdin}
 	if s.prompt {
 		s.jobControl()
 	}
@@ -177,12 +177,22 @@ func userName(uid int) string {
 }
 
 // oneByte reads a byte at a time, so that the shell never takes input that is
-// meant for its commands.
-type oneByte struct{ r io.Reader }
+// meant for its commands. It ends the last line if the input does not.
+type oneByte struct {
+	r    io.Reader
+	last byte
+}
 
-func (o oneByte) Read(p []byte) (int, error) {
+func (o *oneByte) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	return o.r.Read(p[:1])
+	n, err := o.r.Read(p[:1])
+	if n == 0 && err == io.EOF && o.last != '\n' && o.last != 0 {
+		p[0], n, err = '\n', 1, nil
+	}
+	if n > 0 {
+		o.last = p[0]
+	}
+	return n, err
 }

@@ -1,0 +1,109 @@
+package images
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"silo/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// most is what an archive may take in silod, in bytes.
+var most = map[string]int64{"nano": 6 << 20, "core": 14 << 20}
+
+func TestArchives(t *testing.T) {
+	for _, a := range Builtin() {
+		t.Run(a.Name, func(t *testing.T) {
+			if a.Size() == 0 {
+				if _, err := a.Open(); !errors.Is(err, ErrNotBuilt) {
+					t.Errorf("Open: %v, want ErrNotBuilt", err)
+				}
+				if testenv.Must() {
+					t.Fatal("SILO_TEST_MUST: the images are not built: run make images")
+				}
+				t.Skip("the images are not built: run make images")
+			}
+			if a.Size() > most[a.Name] {
+				t.Errorf("%d bytes, want at most %d", a.Size(), most[a.Name])
+			}
+			checkArchive(t, a)
+		})
+	}
+}
+
+// checkArchive reads an archive as another engine would: manifest, config,
+// layers with the digests that the config names.
+func checkArchive(t *testing.T, a Archive) {
+	t.Helper()
+	r, err := a.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var manifest []struct {
+		Config           string
+		RepoTags, Layers []string
+	}
+	var config struct {
+		Config struct{ Cmd, Env []string }
+		RootFS struct {
+			DiffIDs []string `json:"diff_ids"`
+		} `json:"rootfs"`
+		History []any
+	}
+	sums := map[string]string{}
+	for tr := tar.NewReader(r); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		hash := sha256.New()
+		body := io.TeeReader(tr, hash)
+		switch {
+		case h.Name == "manifest.json":
+			err = json.NewDecoder(body).Decode(&manifest)
+		case strings.HasSuffix(h.Name, ".json"):
+			err = json.NewDecoder(body).Decode(&config)
+		}
+		if _, rest := io.Copy(io.Discard, body); err != nil || rest != nil {
+			t.Fatal(h.Name, err, rest)
+		}
+		sums[h.Name] = fmt.Sprintf("%x", hash.Sum(nil))
+	}
+	if len(manifest) != 1 || len(manifest[0].RepoTags) != 1 || manifest[0].RepoTags[0] != a.Reference() {
+		t.Fatalf("manifest: %+v, want the one image %s", manifest, a.Reference())
+	}
+	m := manifest[0]
+	if sums[m.Config]+".json" != m.Config {
+		t.Errorf("config %s has digest %s", m.Config, sums[m.Config])
+	}
+	if len(m.Layers) == 0 || len(m.Layers) != len(config.RootFS.DiffIDs) || len(m.Layers) != len(config.History) {
+		t.Fatalf("%d layers, %d digests, %d steps of history", len(m.Layers), len(config.RootFS.DiffIDs), len(config.History))
+	}
+	for i, l := range m.Layers {
+		if "sha256:"+sums[l] != config.RootFS.DiffIDs[i] {
+			t.Errorf("layer %s: config says %s", l, config.RootFS.DiffIDs[i])
+		}
+	}
+	if len(config.Config.Cmd) != 1 || config.Config.Cmd[0] != "sh" || !strings.HasPrefix(strings.Join(config.Config.Env, " "), "PATH=") {
+		t.Errorf("config: %+v, want the command sh and a PATH", config.Config)
+	}
+}
+
+func TestFind(t *testing.T) {
+	for name, want := range map[string]bool{"core": true, "core:latest": true, "nano": true, "core:1": false, "": false, "debian": false} {
+		if _, ok := Find(name); ok != want {
+			t.Errorf("Find(%q) is %v, want %v", name, ok, want)
+		}
+	}
+}
