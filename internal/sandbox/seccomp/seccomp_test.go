@@ -16,6 +16,7 @@ import (
 	moby "github.com/moby/profiles/seccomp"
 
 	"silo/internal/errs"
+	"silo/internal/testenv"
 )
 
 func needAMD64(t testing.TB) {
@@ -320,6 +321,7 @@ func TestCache(t *testing.T) {
 
 // The table is what gen.go makes of the x/sys that go.mod names.
 func TestTableIsCurrent(t *testing.T) {
+	testenv.NeedCommand(t, "go", "golang")
 	out := filepath.Join(t.TempDir(), "syscalls.txt")
 	if text, err := exec.Command("go", "run", "gen.go", out).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -337,4 +339,34 @@ func ExampleCompile() {
 	f, err := Compile([]byte(`{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["reboot"],"action":"SCMP_ACT_ERRNO"}]}`), nil)
 	fmt.Println(len(f.Program)%8, len(f.Program) > 0, err)
 	// Output: 0 true <nil>
+}
+
+// A profile comes from a user: whatever it is, it compiles to a program that
+// ends, or is refused for a reason of the user's.
+func FuzzCompile(f *testing.F) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 5 {
+		f.Add(randomProfile(r))
+	}
+	f.Add([]byte(`{"defaultAction":"SCMP_ACT_ERRNO","archMap":null,"syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW","includes":{"minKernel":""}}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if text == nil {
+			return
+		}
+		filter, err := Compile(text, dockerCaps)
+		if err != nil {
+			if k := errs.KindOf(err); k != errs.Invalid && k != errs.NotSupported {
+				t.Fatalf("kind %d: %v", k, err)
+			}
+			return
+		}
+		if n := len(filter.Program) / 8; n > 4096 {
+			t.Fatalf("%d instructions", n)
+		}
+		for nr := range uint32(500) {
+			if _, err := run(filter.Program, call{arch: archAMD64, nr: nr, args: [6]uint64{uint64(nr) << 30, 1}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
