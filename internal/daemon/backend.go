@@ -12,7 +12,6 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/image"
-	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/system"
@@ -72,7 +71,7 @@ type Execs interface {
 }
 
 // Progress receives the messages of a long image operation.
-type Progress func(jsonstream.Message)
+type Progress = engine.Progress
 
 // Images is the image store. It is implemented by internal/image, with the
 // engine adding what containers use.

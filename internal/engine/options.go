@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/network"
 
 	"silo/internal/filter"
@@ -68,6 +69,9 @@ type LogSource struct {
 	Done    <-chan struct{} // closed when nothing more will be written
 	Created time.Time
 }
+
+// Progress receives the messages of a long image operation.
+type Progress = func(jsonstream.Message)
 
 // ExecStartOptions start a prepared exec. Hijack is nil for a detached one.
 type ExecStartOptions struct {

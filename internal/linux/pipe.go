@@ -40,3 +40,24 @@ func ShutdownFile(f *os.File) {
 		_ = rc.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
 	}
 }
+
+// WriteFull writes all of data, waiting where the descriptor does not block
+// of itself.
+func WriteFull(f *FD, data []byte) error {
+	for len(data) > 0 {
+		n, err := unix.Write(f.Int(), data)
+		switch err {
+		case nil:
+			data = data[n:]
+		case unix.EINTR:
+		case unix.EAGAIN:
+			p := []unix.PollFd{{Fd: int32(f.Int()), Events: unix.POLLOUT}}
+			if _, err := unix.Poll(p, -1); err != nil && err != unix.EINTR {
+				return os.NewSyscallError("poll", err)
+			}
+		default:
+			return os.NewSyscallError("write", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,501 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/network"
+
+	agent "silo/internal/agent/wire"
+	"silo/internal/cgroup"
+	"silo/internal/errs"
+	"silo/internal/image"
+	"silo/internal/layer"
+	"silo/internal/linux"
+)
+
+// ContainerCreate makes a container: its record, disk and, if a standby fits,
+// everything else too.
+func (e *Engine) ContainerCreate(ctx context.Context, o CreateOptions) (container.CreateResponse, error) {
+	var none container.CreateResponse
+	if o.Name != "" {
+		o.Name = strings.TrimPrefix(o.Name, "/")
+		if err := checkName(o.Name); err != nil {
+			return none, err
+		}
+	}
+	if o.Config.Image == "" {
+		return none, errs.Invalidf("no image specified")
+	}
+	img, release, err := e.images.Hold(ctx, o.Config.Image)
+	if err != nil {
+		return none, err
+	}
+	defer release()
+	if err := checkPlatform(o.Platform, img); err != nil {
+		return none, err
+	}
+	rec, warnings, err := e.plan(o, img)
+	if err != nil {
+		return none, err
+	}
+	c, err := e.build(ctx, rec, img)
+	if err != nil {
+		return none, err
+	}
+	e.emit(c, events.ActionCreate, nil)
+	return container.CreateResponse{ID: c.rec.ID, Warnings: warnings}, nil
+}
+
+func checkPlatform(want string, img image.Image) error {
+	if want == "" {
+		return nil
+	}
+	have := img.Config.OS + "/" + img.Config.Architecture
+	if want == have || want == img.Config.OS || strings.HasPrefix(want, have+"/") {
+		return nil
+	}
+	return errs.NotFoundf("image with reference %s was found but does not provide the specified platform (%s): it is for %s", img.ID, want, have)
+}
+
+// plan turns a request into a record, and changes nothing.
+func (e *Engine) plan(o CreateOptions, img image.Image) (*configRecord, []string, error) {
+	cfg, host := *o.Config, *o.HostConfig
+	mergeImage(&cfg, img)
+	if len(cfg.Entrypoint)+len(cfg.Cmd) == 0 {
+		return nil, nil, errs.Invalidf("no command specified: the image has none, give one")
+	}
+	if err := e.checkConfig(&cfg, &host); err != nil {
+		return nil, nil, err
+	}
+	mode, err := networkMode(&host)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.NetworkDisabled {
+		mode = "none"
+	}
+	host.NetworkMode = container.NetworkMode(mode)
+	if mode != "nat" && mode != "none" && (len(host.PortBindings) > 0 || host.PublishAllPorts) {
+		return nil, nil, errs.Invalidf("ports cannot be published with the network %s: leave out -p and -P", mode)
+	}
+	ip, mac, err := endpointWishes(mode, o.NetworkingConfig)
+	if err != nil {
+		return nil, nil, err
+	}
+	size, err := diskSize(host.StorageOpt)
+	if err != nil {
+		return nil, nil, err
+	}
+	args := slices.Concat(cfg.Entrypoint, cfg.Cmd)
+	pid, err := wantsPID(&host, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	rec := &configRecord{Format: recordFormat, Name: o.Name, Created: time.Now().UTC(), ImageID: img.ID, ImageName: o.Config.Image, DiskSize: size,
+		PID: pid, Config: &cfg, HostConfig: &host, IP: ip, MAC: mac}
+	if _, err := capabilities(&host); err != nil {
+		return nil, nil, err
+	}
+	sec, err := securityOptions(&host)
+	if err != nil {
+		return nil, nil, err
+	}
+	if sec.profile != nil {
+		if _, err := e.filters.Get(sec.profile, nil); err != nil {
+			return nil, nil, err
+		}
+	}
+	if _, err := publishList(rec); err != nil {
+		return nil, nil, err
+	}
+	warnings := []string{}
+	if len(host.PortBindings) > 0 && mode == "none" {
+		warnings = append(warnings, "Published ports are discarded when using network none")
+	}
+	return rec, warnings, e.defaults(rec)
+}
+
+// defaults fills in what a request left open.
+func (e *Engine) defaults(r *configRecord) error {
+	h := r.HostConfig
+	if h.LogConfig.Type == "" {
+		h.LogConfig.Type = "json-file"
+	}
+	if h.ShmSize == 0 {
+		h.ShmSize = defaultShm
+	}
+	if h.RestartPolicy.Name == "" {
+		h.RestartPolicy.Name = container.RestartPolicyDisabled
+	}
+	if h.Isolation == "" {
+		h.Isolation = "process"
+		if r.PID {
+			h.Isolation = "pid"
+		}
+	}
+	if h.IpcMode == "" {
+		h.IpcMode = container.IPCModePrivate
+	}
+	for _, l := range h.Ulimits {
+		if _, ok := ulimitTypes[l.Name]; !ok {
+			return errs.Invalidf("invalid ulimit type: %s", l.Name)
+		}
+		if l.Hard != -1 && (l.Soft > l.Hard || l.Soft == -1) {
+			return errs.Invalidf("ulimit soft limit must be less than or equal to hard limit: %d > %d", l.Soft, l.Hard)
+		}
+	}
+	return nil
+}
+
+// mergeImage adds what the image says and the request does not.
+func mergeImage(c *container.Config, img image.Image) {
+	i := img.Config.Config
+	if len(c.Entrypoint) == 0 {
+		if len(c.Cmd) == 0 {
+			c.Cmd = i.Cmd
+		}
+		if c.Entrypoint == nil {
+			c.Entrypoint = i.Entrypoint
+		}
+	} else if len(c.Entrypoint) == 1 && c.Entrypoint[0] == "" { // --entrypoint "" clears the image's
+		c.Entrypoint = nil
+	}
+	if c.User == "" {
+		c.User = i.User
+	}
+	if c.WorkingDir == "" {
+		c.WorkingDir = i.WorkingDir
+	}
+	if c.WorkingDir == "" {
+		c.WorkingDir = "/"
+	}
+	if c.StopSignal == "" {
+		c.StopSignal = i.StopSignal
+	}
+	c.Env = mergeEnv(i.Env, c.Env)
+	labels := maps.Clone(i.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, c.Labels)
+	c.Labels = labels
+	mergeSets(c, i.ExposedPorts, i.Volumes)
+	mergeHealth(c, img)
+}
+
+func mergeSets(c *container.Config, ports, volumes map[string]struct{}) {
+	if len(volumes) > 0 || len(c.Volumes) > 0 {
+		v := maps.Clone(volumes)
+		if v == nil {
+			v = map[string]struct{}{}
+		}
+		maps.Copy(v, c.Volumes)
+		c.Volumes = v
+	}
+	exposed := maps.Clone(c.ExposedPorts)
+	for p := range ports {
+		if port, err := network.ParsePort(p); err == nil {
+			if exposed == nil {
+				exposed = network.PortSet{}
+			}
+			exposed[port] = struct{}{}
+		}
+	}
+	c.ExposedPorts = exposed
+}
+
+func mergeHealth(c *container.Config, img image.Image) {
+	i := img.Config.Config.Healthcheck
+	if i == nil {
+		return
+	}
+	if c.Healthcheck == nil {
+		c.Healthcheck = i
+		return
+	}
+	h := *c.Healthcheck
+	if len(h.Test) == 0 {
+		h.Test = i.Test
+	}
+	if h.Interval == 0 {
+		h.Interval = i.Interval
+	}
+	if h.Timeout == 0 {
+		h.Timeout = i.Timeout
+	}
+	if h.StartPeriod == 0 {
+		h.StartPeriod = i.StartPeriod
+	}
+	if h.StartInterval == 0 {
+		h.StartInterval = i.StartInterval
+	}
+	if h.Retries == 0 {
+		h.Retries = i.Retries
+	}
+	c.Healthcheck = &h
+}
+
+// defaultPath is PATH where neither image nor request set one.
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// mergeEnv lets the request's variables replace the image's. A request's
+// variable without "=" removes it.
+func mergeEnv(image, request []string) []string {
+	name := func(s string) string { n, _, _ := strings.Cut(s, "="); return n }
+	out := slices.Clone(request)
+	for _, i := range slices.Backward(image) {
+		if !slices.ContainsFunc(request, func(r string) bool { return name(r) == name(i) }) {
+			out = slices.Insert(out, 0, i)
+		}
+	}
+	out = slices.DeleteFunc(out, func(s string) bool { return !strings.Contains(s, "=") })
+	if !slices.ContainsFunc(out, func(s string) bool { return name(s) == "PATH" }) {
+		out = slices.Insert(out, 0, defaultPath)
+	}
+	return out
+}
+
+// build takes a standby or makes the container's disk, and writes its record.
+func (e *Engine) build(ctx context.Context, r *configRecord, img image.Image) (_ *Container, err error) {
+	s, err := e.shapeOf(r)
+	if err != nil {
+		return nil, err
+	}
+	var b *sandbox
+	if s.same(e.defaultShape()) && e.standby != nil {
+		b = e.standby.take()
+	}
+	if b != nil {
+		r.ID, r.FirstID = b.id, b.first
+	} else {
+		r.ID = newID()
+		if r.FirstID, err = e.ids.take(); err != nil {
+			return nil, err
+		}
+	}
+	c := newContainer(e, r)
+	c.box = b
+	if err := e.register(c); err != nil {
+		e.undoBuild(c, nil)
+		return nil, err
+	}
+	var volumes []string
+	defer func() {
+		if err != nil {
+			e.unregister(c)
+			e.undoBuild(c, volumes)
+		}
+	}()
+	if b == nil {
+		if err := os.MkdirAll(c.dir, 0o711); err != nil {
+			return nil, fmt.Errorf("make container folder: %w", err)
+		}
+		if err := e.disks.Create(ctx, filepath.Join(c.dir, "sandbox.vhdx"), r.DiskSize); err != nil {
+			return nil, err
+		}
+	}
+	e.fault("create: disk")
+	if r.Mounts, volumes, err = e.resolveMounts(r.Config, r.HostConfig); err != nil {
+		return nil, err
+	}
+	base, err := e.layers.Base(img.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := layer.WriteChain(c.dir, base.Layers); err != nil {
+		return nil, err
+	}
+	e.fault("create: chain")
+	if err := c.writeConfig(r); err != nil {
+		return nil, err
+	}
+	e.fault("create: record")
+	return c, nil
+}
+
+// undoBuild takes away what build made.
+func (e *Engine) undoBuild(c *Container, volumes []string) {
+	for _, v := range volumes {
+		_ = e.volumes.remove(v)
+	}
+	_ = os.Remove(filepath.Join(c.dir, "config.json"))
+	if c.box != nil {
+		e.destroySandbox(c.box, true)
+		return
+	}
+	if err := os.RemoveAll(c.dir); err != nil {
+		e.log.Error("remove container folder", "container", c.rec.ID, "err", err)
+	}
+	e.ids.release(c.rec.FirstID)
+}
+
+// register enters a container under its id and name, picking one if it has
+// none.
+func (e *Engine) register(c *Container) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing {
+		return errs.New(errs.Unavailable, "silod is stopping")
+	}
+	r := c.rec
+	if r.Name == "" {
+		for i := 0; r.Name == "" || e.names[r.Name] != ""; i++ {
+			r.Name = randomName(i)
+		}
+	}
+	if other := e.names[r.Name]; other != "" {
+		return errs.Conflictf("Conflict. The container name \"/%s\" is already in use by container \"%s\". You have to remove (or rename) that container to be able to reuse that name.", r.Name, other)
+	}
+	e.containers[r.ID] = c
+	e.names[r.Name] = r.ID
+	return nil
+}
+
+func (e *Engine) unregister(c *Container) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.containers, c.rec.ID)
+	if e.names[c.rec.Name] == c.rec.ID {
+		delete(e.names, c.rec.Name)
+	}
+}
+
+// shapeOf says what sandbox a record needs.
+func (e *Engine) shapeOf(r *configRecord) (s shape, err error) {
+	h := r.HostConfig
+	sec, err := securityOptions(h)
+	if err != nil {
+		return s, err
+	}
+	s = shape{pid: r.PID, diskSize: r.DiskSize, shmSize: h.ShmSize, network: string(h.NetworkMode), ip: r.IP, mac: r.MAC,
+		hostProc: h.PidMode == "host", unmasked: sec.systemUnmasked && h.Privileged, cgroupParent: h.CgroupParent}
+	if h.UTSMode == "host" {
+		s.uts = "host"
+	} else if h.UTSMode != "" {
+		return s, errs.Invalidf("invalid --uts %q: give host", h.UTSMode)
+	}
+	switch mode := string(h.IpcMode); {
+	case mode == "", mode == "private", mode == "shareable":
+	case mode == "host", strings.HasPrefix(mode, "container:"):
+		s.ipc = mode
+	default:
+		return s, errs.Invalidf("invalid --ipc %q: give private, shareable, host or container:NAME", mode)
+	}
+	s.masked, s.readOnly = protection(h, sec)
+	if r.PID { // what is below /proc is protected in the proc that its command gets
+		s.masked, s.readOnly = below(s.masked, "/proc", false), below(s.readOnly, "/proc", false)
+	}
+	for _, d := range h.Devices {
+		s.devices += fmt.Sprintln(d.PathOnHost, d.PathInContainer, d.CgroupPermissions)
+	}
+	if h.Privileged {
+		s.devices += "all"
+	}
+	for _, l := range h.Ulimits {
+		s.hardLimits += fmt.Sprintln(l.Name, l.Hard)
+	}
+	s.oomScore = min(h.OomScoreAdj, 0)
+	return s.normal(), nil
+}
+
+// normal writes equal shapes alike.
+func (s shape) normal() shape {
+	if s.shmSize == 0 {
+		s.shmSize = defaultShm
+	}
+	return s
+}
+
+func (s shape) same(o shape) bool {
+	return s.key() == o.key()
+}
+
+func (s shape) key() string { return fmt.Sprintf("%+v", s) }
+
+// sandboxPlan says how to make the sandbox of a record the long way.
+func (e *Engine) sandboxPlan(r *configRecord) (p sandboxPlan, err error) {
+	s, err := e.shapeOf(r)
+	if err != nil {
+		return p, err
+	}
+	p = sandboxPlan{shape: s, id: r.ID, first: r.FirstID}
+	if ref, ok := strings.CutPrefix(s.network, "container:"); ok {
+		if err := e.joinOther(&p, "net", ref); err != nil {
+			return p, err
+		}
+	}
+	if ref, ok := strings.CutPrefix(s.ipc, "container:"); ok {
+		if err := e.joinOther(&p, "ipc", ref); err != nil {
+			return p, err
+		}
+	}
+	if p.devices, p.rules, err = deviceNodes(r.HostConfig); err != nil {
+		return p, err
+	}
+	for _, l := range r.HostConfig.Ulimits {
+		p.hardLimits = append(p.hardLimits, agent.Rlimit{Name: l.Name, Type: ulimitTypes[l.Name], Soft: uint64(l.Soft), Hard: uint64(l.Hard)})
+	}
+	if adj := r.HostConfig.OomScoreAdj; adj < 0 {
+		p.oomScore = &adj
+	}
+	return p, nil
+}
+
+func (e *Engine) joinOther(p *sandboxPlan, kind, ref string) error {
+	other, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	st := other.state()
+	if st.State != container.StateRunning && st.State != container.StatePaused {
+		return errs.Conflictf("cannot join the %s namespace of container %s: it is not running", kind, ref)
+	}
+	p.join = append(p.join, joinNS{kind, st.Agent})
+	return nil
+}
+
+// deviceNodes resolves --device. A node's permissions narrower than rwm need
+// the device controller.
+func deviceNodes(h *container.HostConfig) (nodes []linux.DeviceNode, rules []cgroup.DeviceRule, err error) {
+	narrow := false
+	for _, d := range h.Devices {
+		n, err := linux.DeviceOf(d.PathOnHost)
+		if err != nil {
+			return nil, nil, errs.Invalidf("error gathering device information while adding custom device \"%s\": no such device: %v", d.PathOnHost, err)
+		}
+		n.Name = strings.TrimPrefix(path.Clean("/"+d.PathInContainer), "/dev/")
+		if strings.HasPrefix(n.Name, "/") || n.Name == "" {
+			return nil, nil, errs.Invalidf("device %s: its place in the container must be below /dev, not %s", d.PathOnHost, d.PathInContainer)
+		}
+		access := d.CgroupPermissions
+		if access == "" {
+			access = "rwm"
+		}
+		if strings.Trim(access, "rwm") != "" {
+			return nil, nil, errs.Invalidf("invalid device mode %q: give r, w and m", access)
+		}
+		narrow = narrow || !strings.Contains(access, "r") || !strings.Contains(access, "w")
+		n.Mode = 0o660
+		nodes = append(nodes, n)
+		rules = append(rules, deviceRule(n, access))
+	}
+	if narrow {
+		rules = append(alwaysDevices[:len(alwaysDevices):len(alwaysDevices)], rules...)
+	} else {
+		rules = nil // only real root makes nodes, so a container reaches no others
+	}
+	if h.Privileged {
+		return append(nodes, hostDevices()...), nil, nil
+	}
+	return nodes, rules, nil
+}

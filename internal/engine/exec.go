@@ -1,0 +1,359 @@
+package engine
+
+import (
+	"context"
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+
+	"silo/internal/errs"
+	"silo/internal/keeper/wire"
+	"silo/internal/linux"
+)
+
+// execution is a further command in a container.
+type execution struct {
+	id   string
+	c    *Container
+	req  container.ExecCreateRequest
+	mu   sync.Mutex
+	pid  int
+	code *int
+	ran  bool
+	done chan struct{}
+}
+
+// maxExecs bounds how many ended execs of one container are remembered.
+const maxExecs = 1024
+
+// ExecCreate prepares a command in a running container.
+func (e *Engine) ExecCreate(_ context.Context, ref string, r container.ExecCreateRequest) (string, error) {
+	c, err := e.find(ref)
+	if err != nil {
+		return "", err
+	}
+	if err := c.running(ref); err != nil {
+		return "", err
+	}
+	if len(r.Cmd) == 0 {
+		return "", errs.Invalidf("no exec command specified")
+	}
+	if _, err := detachKeys(r.DetachKeys); err != nil {
+		return "", err
+	}
+	x := &execution{id: newID(), c: c, req: r, done: make(chan struct{})}
+	e.mu.Lock()
+	e.forgetOldExecs(c)
+	e.execs[x.id] = x
+	e.mu.Unlock()
+	e.emit(c, events.Action(string(events.ActionExecCreate)+": "+strings.Join(r.Cmd, " ")), map[string]string{"execID": x.id})
+	return x.id, nil
+}
+
+// forgetOldExecs keeps the number of remembered execs bounded; the caller
+// holds e.mu.
+func (e *Engine) forgetOldExecs(c *Container) {
+	n := 0
+	for _, x := range e.execs {
+		if x.c == c {
+			n++
+		}
+	}
+	for id, x := range e.execs {
+		if n < maxExecs {
+			return
+		}
+		x.mu.Lock()
+		ended := x.code != nil
+		x.mu.Unlock()
+		if x.c == c && ended {
+			delete(e.execs, id)
+			n--
+		}
+	}
+}
+
+func (e *Engine) dropExecs(containerID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, x := range e.execs {
+		if x.c.rec.ID == containerID {
+			delete(e.execs, id)
+		}
+	}
+}
+
+// running refuses what needs a running container.
+func (c *Container) running(ref string) error {
+	switch c.state().State {
+	case container.StateRunning:
+		return nil
+	case container.StatePaused:
+		return errs.Conflictf("container %s is paused, unpause the container before exec", ref)
+	}
+	return errs.Conflictf("container %s is not running", c.record().ID)
+}
+
+func (e *Engine) findExec(id string) (*execution, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if x := e.execs[id]; x != nil {
+		return x, nil
+	}
+	return nil, errs.NotFoundf("No such exec instance: %s", id)
+}
+
+// ExecStart runs a prepared command, once.
+func (e *Engine) ExecStart(ctx context.Context, id string, o ExecStartOptions) error {
+	x, err := e.findExec(id)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	again := x.ran
+	x.ran = true
+	x.mu.Unlock()
+	if again {
+		return errs.Conflictf("exec command %s has already run", id)
+	}
+	if err := x.c.running(x.c.record().Name); err != nil {
+		return err
+	}
+	keys, err := detachKeys(x.req.DetachKeys)
+	if err != nil {
+		return err
+	}
+	r := x.c.record()
+	s := commandSpec{args: x.req.Cmd, env: mergeEnv(r.Config.Env, x.req.Env), dir: x.req.WorkingDir, user: x.req.User, tty: x.req.Tty, privileged: x.req.Privileged}
+	if s.dir == "" {
+		s.dir = r.Config.WorkingDir
+	}
+	if s.user == "" {
+		s.user = r.Config.User
+	}
+	cmd, err := e.command(r, s)
+	if err != nil {
+		return err
+	}
+	cmd.ID = id
+	size := o.ConsoleSize
+	if size == nil {
+		size = x.req.ConsoleSize
+	}
+	if size != nil {
+		cmd.Rows, cmd.Cols = uint16(size[0]), uint16(size[1])
+	}
+	req := wire.Exec{ID: r.ID, Command: cmd, Stdio: wire.Stdio{TTY: x.req.Tty, OpenStdin: x.req.AttachStdin && !o.Detach, StdinOnce: true}}
+	var fd *linux.FD
+	if !o.Detach && o.Hijack != nil {
+		conn, buffered, err := o.Hijack(!x.req.Tty)
+		if err != nil {
+			return err
+		}
+		if fd, err = connFD(conn); err != nil {
+			return err
+		}
+		defer fd.Close()
+		req.Attach = &wire.Attach{Stdin: x.req.AttachStdin, Stdout: x.req.AttachStdout, Stderr: x.req.AttachStderr, Mux: !x.req.Tty, DetachKeys: keys, Buffered: buffered}
+	}
+	return e.runExec(ctx, x, req, fd)
+}
+
+func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *linux.FD) error {
+	s, err := e.keep().Exec(context.WithoutCancel(ctx), req, fd)
+	if err != nil {
+		code := 126
+		if errs.Is(err, errs.NoCommand) {
+			code = 127
+		}
+		x.finish(code)
+		if fd != nil { // the client has only the stream left to learn why
+			writeError(fd, req.Attach.Mux, "OCI runtime exec failed: "+err.Error()+"\r\n")
+		}
+		return err
+	}
+	x.mu.Lock()
+	x.pid = s.PID
+	x.mu.Unlock()
+	e.emit(x.c, events.Action(string(events.ActionExecStart)+": "+strings.Join(x.req.Cmd, " ")), map[string]string{"execID": x.id})
+	return nil
+}
+
+func (x *execution) finish(code int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.code == nil {
+		x.code = &code
+		close(x.done)
+	}
+}
+
+// execSeen notes an exec's end.
+func (e *Engine) execSeen(o wire.Exit) {
+	if x, err := e.findExec(o.Exec); err == nil {
+		x.finish(o.Code)
+		e.emit(x.c, events.ActionExecDie, map[string]string{"execID": o.Exec, "exitCode": itoa(o.Code)})
+	}
+}
+
+// endExecs ends the record of every exec of a container that has ended.
+func (e *Engine) endExecs(c *Container) {
+	e.mu.Lock()
+	var list []*execution
+	for _, x := range e.execs {
+		if x.c == c {
+			list = append(list, x)
+		}
+	}
+	e.mu.Unlock()
+	for _, x := range list {
+		x.mu.Lock()
+		ran := x.ran
+		x.mu.Unlock()
+		if ran {
+			x.finish(137)
+		}
+	}
+}
+
+// ExecResize sets the terminal size of an exec.
+func (e *Engine) ExecResize(ctx context.Context, id string, height, width uint16) error {
+	x, err := e.findExec(id)
+	if err != nil {
+		return err
+	}
+	return e.keep().Resize(ctx, wire.Resize{Target: wire.Target{ID: x.c.record().ID, Exec: id}, Rows: height, Cols: width})
+}
+
+// ExecInspect shows an exec.
+func (e *Engine) ExecInspect(_ context.Context, id string) (container.ExecInspectResponse, error) {
+	x, err := e.findExec(id)
+	if err != nil {
+		return container.ExecInspectResponse{}, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	privileged := x.req.Privileged
+	return container.ExecInspectResponse{ID: id, ContainerID: x.c.rec.ID, Running: x.ran && x.code == nil, ExitCode: x.code, Pid: x.pid,
+		OpenStdin: x.req.AttachStdin, OpenStdout: x.req.AttachStdout, OpenStderr: x.req.AttachStderr, CanRemove: x.code != nil,
+		ProcessConfig: &container.ExecProcessConfig{Tty: x.req.Tty, Entrypoint: x.req.Cmd[0], Arguments: x.req.Cmd[1:], Privileged: &privileged, User: x.req.User}}, nil
+}
+
+// pendingAttach is a client who waits for a container's start.
+type pendingAttach struct {
+	attach wire.Attach
+	conn   *linux.FD
+}
+
+// ContainerAttach joins a client to a container; one that is not running yet
+// is joined when it starts. The connection itself is handed to the keeper, so
+// that it outlives silod.
+func (e *Engine) ContainerAttach(ctx context.Context, ref string, o AttachOptions, hijack Hijack) error {
+	c, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	switch st := c.state(); st.State {
+	case container.StatePaused:
+		return errs.Conflictf("container %s is paused, unpause the container before attach", ref)
+	case container.StateRestarting:
+		return errs.Conflictf("container %s is restarting, wait until the container is running", ref)
+	case container.StateDead, container.StateRemoving:
+		return errs.Conflictf("container %s cannot be attached to: %s", ref, c.broken())
+	}
+	keys, err := detachKeys(o.DetachKeys)
+	if err != nil {
+		return err
+	}
+	r := c.record()
+	conn, buffered, err := hijack(!r.Config.Tty)
+	if err != nil {
+		return err
+	}
+	fd, err := connFD(conn)
+	if err != nil {
+		return err
+	}
+	if o.Logs {
+		if err := e.replay(ctx, c, fd, o); err != nil || !o.Stream {
+			fd.Close()
+			return err
+		}
+	}
+	a := wire.Attach{Stdin: o.Stdin && r.Config.OpenStdin, Stdout: o.Stdout, Stderr: o.Stderr, Mux: !r.Config.Tty, DetachKeys: keys, Buffered: buffered}
+	e.emit(c, events.ActionAttach, nil)
+	c.mu.Lock()
+	if c.st.State == container.StateCreated || c.st.State == container.StateExited {
+		c.pending = append(c.pending, pendingAttach{a, fd})
+		c.mu.Unlock()
+		return nil
+	}
+	c.mu.Unlock()
+	defer fd.Close()
+	return e.keep().Attach(context.WithoutCancel(ctx), wire.AttachTo{Target: wire.Target{ID: r.ID}, Attach: a}, fd)
+}
+
+// takePending moves waiting clients into a start.
+func (c *Container) takePending(s *wire.Start) (conns []*linux.FD) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.pending {
+		s.Attach = append(s.Attach, p.attach)
+		conns = append(conns, p.conn)
+	}
+	c.pending = nil
+	return conns
+}
+
+// connFD takes the descriptor out of a hijacked connection.
+func connFD(conn net.Conn) (*linux.FD, error) {
+	defer conn.Close()
+	f, ok := conn.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, errs.New(errs.NotSupported, "attach: not on a socket that can be handed on")
+	}
+	file, err := f.File()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return linux.NewFD(linux.RawFD(file), "client").Dup()
+}
+
+// ContainerResize sets the size of a container's terminal.
+func (e *Engine) ContainerResize(ctx context.Context, ref string, height, width uint16) error {
+	c, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	if err := c.running(ref); err != nil {
+		return err
+	}
+	return e.keep().Resize(ctx, wire.Resize{Target: wire.Target{ID: c.record().ID}, Rows: height, Cols: width})
+}
+
+// detachKeys reads "ctrl-p,ctrl-q" as the bytes that a terminal sends.
+func detachKeys(s string) ([]byte, error) {
+	if s == "" {
+		return []byte{16, 17}, nil
+	}
+	var out []byte
+	for _, key := range strings.Split(s, ",") {
+		letter, ctrl := strings.CutPrefix(key, "ctrl-")
+		switch {
+		case !ctrl && len(key) == 1:
+			out = append(out, key[0])
+		case ctrl && len(letter) == 1 && letter[0] >= 'a' && letter[0] <= 'z':
+			out = append(out, letter[0]-'a'+1)
+		case ctrl && len(letter) == 1 && strings.ContainsAny(letter, "@[\\]^_"):
+			out = append(out, letter[0]-'@')
+		default:
+			return nil, errs.Invalidf("invalid detach keys %q: give letters and ctrl-letters apart by commas, as in ctrl-p,ctrl-q", s)
+		}
+	}
+	return out, nil
+}

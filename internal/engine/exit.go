@@ -1,0 +1,530 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+
+	"silo/internal/errs"
+	"silo/internal/filter"
+	"silo/internal/keeper/wire"
+)
+
+// Back-off between restarts, doubled each time and reset by a run of ten
+// seconds, as Docker does.
+const (
+	backoffFirst = 100 * time.Millisecond
+	backoffMost  = time.Minute
+	backoffReset = 10 * time.Second
+)
+
+// exitSeen handles a container's end as the keeper told it.
+func (e *Engine) exitSeen(x wire.Exit) {
+	e.mu.Lock()
+	c := e.containers[x.ID]
+	e.mu.Unlock()
+	if c == nil {
+		e.background(func() { _ = e.keep().Forget(e.ctx, x.ID) })
+		return
+	}
+	e.background(func() { e.ended(c, x) })
+}
+
+// ended notes an end, tells those who wait, and takes down the sandbox.
+func (e *Engine) ended(c *Container, x wire.Exit) {
+	// A start in progress is noted before its end.
+	if !c.lock(e.ctx.Done()) {
+		return
+	}
+	defer c.unlock()
+	c.mu.Lock()
+	b := c.box
+	if b == nil || (c.st.State != container.StateRunning && c.st.State != container.StatePaused) {
+		c.mu.Unlock()
+		return
+	}
+	c.box = nil
+	group := b.group
+	c.mu.Unlock()
+	oom := false
+	if x.Code != 0 && c.record().HostConfig.Memory > 0 {
+		n, err := group.OOMKills()
+		oom = err == nil && n > 0
+	}
+	c.mu.Lock()
+	restart := e.restartWanted(c, x.Code)
+	to := container.StateExited
+	if restart {
+		to = container.StateRestarting
+	}
+	_ = c.transition(container.StateExited)
+	_ = c.transition(to)
+	ran := x.At.Sub(c.st.Started)
+	c.st.PID, c.st.Agent, c.st.ExitCode, c.st.OOMKilled, c.st.Error, c.st.Finished = 0, 0, x.Code, oom, x.Reason, x.At.UTC()
+	c.st.Endpoint = nil
+	if ran > backoffReset {
+		c.st.Failures = 0
+	}
+	stopHealth(c)
+	remove := c.rec.HostConfig.AutoRemove && !restart
+	exited, waiters := c.exited, c.waiters
+	c.waiters = nil
+	c.mu.Unlock()
+	if oom {
+		e.emit(c, events.ActionOOM, nil)
+	}
+	e.emit(c, events.ActionDie, map[string]string{"exitCode": strconv.Itoa(x.Code), "execDuration": strconv.Itoa(int(ran.Seconds()))})
+	e.endpointGone(c, b)
+	e.endExecs(c)
+	close(exited)
+	for _, w := range waiters {
+		close(w)
+	}
+	if remove {
+		e.removeRecord(c, false)
+		e.background(func() { e.discard(c, b) })
+		return
+	}
+	c.saveState()
+	e.destroySandbox(b, false)
+	e.forget(c.rec.ID)
+	if restart {
+		e.background(func() { e.restartLater(c) })
+	}
+}
+
+// forget lets the keeper drop an end that has been noted.
+func (e *Engine) forget(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = e.keep().Forget(ctx, id) // a keeper that is gone has forgotten
+}
+
+// discard takes away what is left of a removed container.
+func (e *Engine) discard(c *Container, b *sandbox) {
+	if b != nil {
+		e.forget(b.id)
+		e.destroySandbox(b, true)
+		return
+	}
+	if err := os.RemoveAll(c.dir); err != nil {
+		e.log.Error("remove container folder", "container", c.rec.ID, "err", err)
+	}
+	e.ids.release(c.rec.FirstID)
+}
+
+// restartWanted applies the restart policy; the caller holds c.mu.
+func (e *Engine) restartWanted(c *Container, code int) bool {
+	if c.stopping || e.ctx.Err() != nil {
+		return false
+	}
+	p := c.rec.HostConfig.RestartPolicy
+	switch p.Name {
+	case container.RestartPolicyAlways, container.RestartPolicyUnlessStopped:
+		return true
+	case container.RestartPolicyOnFailure:
+		return code != 0 && (p.MaximumRetryCount == 0 || c.st.Failures < p.MaximumRetryCount)
+	}
+	return false
+}
+
+// restartLater starts a container again after its back-off.
+func (e *Engine) restartLater(c *Container) {
+	c.mu.Lock()
+	wait := min(backoffFirst<<min(c.st.Failures, 16), backoffMost)
+	c.st.Failures++
+	c.mu.Unlock()
+	select {
+	case <-time.After(wait):
+	case <-e.ctx.Done():
+		return
+	}
+	if !c.lock(e.ctx.Done()) {
+		return
+	}
+	defer c.unlock()
+	c.mu.Lock()
+	due := c.st.State == container.StateRestarting && !c.stopping
+	if due {
+		c.st.Restarts++
+	}
+	c.mu.Unlock()
+	if !due {
+		return
+	}
+	if err := e.startLocked(e.ctx, c); err != nil {
+		e.log.Warn("restart", "container", c.rec.ID, "err", err)
+		c.mu.Lock()
+		again := e.restartWanted(c, 128) && c.transition(container.StateRestarting) == nil
+		c.mu.Unlock()
+		if again {
+			e.background(func() { e.restartLater(c) })
+		}
+	}
+}
+
+// ContainerStop ends a container: its stop signal, then after its timeout a
+// kill.
+func (e *Engine) ContainerStop(ctx context.Context, ref string, o StopOptions) error {
+	c, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	st := c.state()
+	switch st.State {
+	case container.StateRunning, container.StatePaused, container.StateRestarting:
+	default:
+		return errs.New(errs.NotModified, "container %s is not running", ref)
+	}
+	if err := e.stop(ctx, c, o); err != nil {
+		return err
+	}
+	e.emit(c, events.ActionStop, nil)
+	return nil
+}
+
+func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
+	r := c.record()
+	name := o.Signal
+	if name == "" {
+		name = r.Config.StopSignal
+	}
+	sig := 15
+	if name != "" {
+		var err error
+		if sig, err = parseSignal(name); err != nil {
+			return err
+		}
+	}
+	timeout := 10
+	if r.Config.StopTimeout != nil {
+		timeout = *r.Config.StopTimeout
+	}
+	if o.Timeout != nil {
+		timeout = *o.Timeout
+	}
+	c.mu.Lock()
+	c.stopping = true
+	c.st.StoppedByUse = true
+	exited := c.exited
+	waiting := c.st.State == container.StateRestarting
+	if waiting { // it only waits for its next start
+		_ = c.transition(container.StateExited)
+	}
+	paused := c.st.State == container.StatePaused
+	c.mu.Unlock()
+	if waiting {
+		c.saveState()
+		return nil
+	}
+	if timeout != 0 {
+		if err := e.signal(ctx, c, sig); err != nil && !errs.Is(err, errs.Conflict) {
+			return err
+		}
+		if paused {
+			_ = e.ContainerUnpause(ctx, r.ID)
+		}
+	}
+	var patience <-chan time.Time
+	if timeout >= 0 {
+		patience = time.After(time.Duration(timeout) * time.Second)
+	}
+	select {
+	case <-exited:
+		return nil
+	case <-ctx.Done(): // the client left: the stop goes on
+		e.background(func() { e.killAfter(c, exited, patience) })
+		return ctx.Err()
+	case <-patience:
+	}
+	return e.killNow(c, exited)
+}
+
+func (e *Engine) killAfter(c *Container, exited <-chan struct{}, patience <-chan time.Time) {
+	select {
+	case <-exited:
+	case <-e.ctx.Done():
+	case <-patience:
+		_ = e.killNow(c, exited)
+	}
+}
+
+// killNow kills every process of a container and waits for its end.
+func (e *Engine) killNow(c *Container, exited <-chan struct{}) error {
+	c.mu.Lock()
+	b := c.box
+	c.mu.Unlock()
+	if b == nil {
+		return nil
+	}
+	if err := e.signal(context.Background(), c, 9); err != nil && !errs.Is(err, errs.Conflict) {
+		e.log.Warn("kill", "container", b.id, "err", err)
+	}
+	if thawed, _ := b.group.Frozen(); thawed {
+		_ = b.group.Thaw()
+	}
+	select {
+	case <-exited:
+		return nil
+	case <-time.After(3 * time.Second):
+	}
+	if err := b.group.Kill(); err != nil { // the agent too: the keeper reports what is left
+		return err
+	}
+	select {
+	case <-exited:
+		return nil
+	case <-time.After(10 * time.Second):
+		return errs.New(errs.Unavailable, "container %s does not end: a process waits in the kernel; see its stack in /proc/%d/stack", c.rec.Name, b.agent)
+	}
+}
+
+// signal sends a signal to a container's command.
+func (e *Engine) signal(ctx context.Context, c *Container, sig int) error {
+	return e.keep().Signal(ctx, wire.Signal{Target: wire.Target{ID: c.rec.ID}, Number: sig})
+}
+
+// ContainerKill sends a signal, SIGKILL if none is named.
+func (e *Engine) ContainerKill(ctx context.Context, ref, name string) error {
+	sig := 9
+	if name != "" {
+		var err error
+		if sig, err = parseSignal(name); err != nil {
+			return err
+		}
+	}
+	c, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	st := c.state()
+	if st.State != container.StateRunning && st.State != container.StatePaused {
+		return errs.Conflictf("cannot kill container: %s: container %s is not running", ref, c.record().ID)
+	}
+	c.mu.Lock()
+	exited := c.exited
+	stopSignal := 15
+	if n, err := parseSignal(c.rec.Config.StopSignal); err == nil {
+		stopSignal = n
+	}
+	if sig == 9 || sig == stopSignal {
+		c.stopping, c.st.StoppedByUse = true, true
+	}
+	c.mu.Unlock()
+	if sig == 9 {
+		err = e.killNow(c, exited)
+	} else {
+		err = e.signal(ctx, c, sig)
+		if errors.Is(err, os.ErrProcessDone) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	e.emit(c, events.ActionKill, map[string]string{"signal": strconv.Itoa(sig)})
+	return nil
+}
+
+// ContainerRestart stops a container if it runs, and starts it.
+func (e *Engine) ContainerRestart(ctx context.Context, ref string, o StopOptions) error {
+	c, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	switch c.state().State {
+	case container.StateRunning, container.StatePaused, container.StateRestarting:
+		// An end by restart is no end by --rm.
+		if err := e.stopToRestart(ctx, c, o); err != nil {
+			return err
+		}
+	}
+	if err := e.ContainerStart(ctx, c.record().ID); err != nil && !errs.Is(err, errs.NotModified) {
+		return err
+	}
+	e.emit(c, events.ActionRestart, nil)
+	return nil
+}
+
+func (e *Engine) stopToRestart(ctx context.Context, c *Container, o StopOptions) error {
+	r := c.record()
+	if r.HostConfig.AutoRemove {
+		keep := *r
+		host := *r.HostConfig
+		host.AutoRemove = false
+		keep.HostConfig = &host
+		c.mu.Lock()
+		c.rec = &keep
+		c.mu.Unlock()
+		defer func() {
+			c.mu.Lock()
+			c.rec = r
+			c.mu.Unlock()
+		}()
+	}
+	if err := e.stop(ctx, c, o); err != nil {
+		return err
+	}
+	// ended holds the lock until the sandbox is taken down.
+	if !c.lock(ctx.Done()) {
+		return ctx.Err()
+	}
+	c.unlock()
+	return nil
+}
+
+// ContainerRemove removes a container, its disk and every change in it.
+func (e *Engine) ContainerRemove(ctx context.Context, ref string, o RemoveOptions) error {
+	c, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	st := c.state()
+	if running := st.State == container.StateRunning || st.State == container.StatePaused || st.State == container.StateRestarting; running {
+		if !o.Force {
+			return errs.Conflictf("cannot remove container \"%s\": container is %s: stop the container before removing or force remove", ref, st.State)
+		}
+		zero := 0
+		if err := e.stop(ctx, c, StopOptions{Timeout: &zero}); err != nil {
+			return err
+		}
+	}
+	if !c.lock(ctx.Done()) {
+		return ctx.Err()
+	}
+	defer c.unlock()
+	c.mu.Lock()
+	switch c.st.State {
+	case container.StateRemoving: // by --rm, meanwhile
+		removed := c.removed
+		c.mu.Unlock()
+		<-removed
+		return nil
+	case container.StateRunning, container.StatePaused:
+		c.mu.Unlock()
+		return errs.Conflictf("cannot remove container \"%s\": it was started meanwhile", ref)
+	}
+	b := c.box
+	c.box = nil
+	c.mu.Unlock()
+	e.removeRecord(c, o.Volumes)
+	if b == nil {
+		b = &sandbox{id: c.rec.ID, dir: c.dir, first: c.rec.FirstID}
+	}
+	e.unmountShown(c.rec.ID)
+	e.discard(c, b)
+	return nil
+}
+
+// removeRecord makes a container no more: from here on nobody finds it, and a
+// sweep would finish the rest.
+func (e *Engine) removeRecord(c *Container, volumes bool) {
+	c.mu.Lock()
+	c.st.State = container.StateRemoving
+	r := c.rec
+	pending := c.pending
+	c.pending = nil
+	c.mu.Unlock()
+	for _, p := range pending {
+		p.conn.Close()
+	}
+	if err := os.Remove(filepath.Join(c.dir, "config.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		e.log.Error("remove record", "container", r.ID, "err", err)
+	}
+	e.fault("remove: record")
+	e.unregister(c)
+	e.dropExecs(r.ID)
+	close(c.removed)
+	e.emit(c, events.ActionDestroy, nil)
+	for _, m := range r.Mounts {
+		if m.Type == "volume" && m.Anon && (volumes || r.HostConfig.AutoRemove) && len(e.volumeUsers(m.Name)) == 0 {
+			if err := e.volumes.remove(m.Name); err != nil {
+				e.log.Error("remove volume", "volume", m.Name, "err", err)
+			}
+		}
+	}
+}
+
+// ContainerWait tells a container's end.
+func (e *Engine) ContainerWait(ctx context.Context, ref string, cond container.WaitCondition) (<-chan WaitResult, error) {
+	c, err := e.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	exited, removed, state := c.exited, c.removed, c.st.State
+	c.mu.Unlock()
+	out := make(chan WaitResult, 1)
+	running := state == container.StateRunning || state == container.StatePaused
+	if (cond == "" || cond == container.WaitConditionNotRunning) && !running {
+		out <- c.result()
+		return out, nil
+	}
+	if cond == container.WaitConditionNextExit && !running { // the channel of the run to come
+		next := make(chan struct{})
+		c.mu.Lock()
+		c.waiters = append(c.waiters, next)
+		c.mu.Unlock()
+		exited = next
+	}
+	on := exited
+	if cond == container.WaitConditionRemoved {
+		on = removed
+	}
+	go func() {
+		select {
+		case <-on:
+			out <- c.result()
+		case <-ctx.Done():
+			out <- WaitResult{Err: ctx.Err()}
+		case <-e.ctx.Done():
+			out <- WaitResult{Err: errs.New(errs.Unavailable, "silod is stopping")}
+		}
+	}()
+	return out, nil
+}
+
+func (c *Container) result() WaitResult {
+	st := c.state()
+	r := WaitResult{ExitCode: st.ExitCode}
+	if st.State == container.StateDead {
+		r.Err = errors.New(st.Error)
+	}
+	return r
+}
+
+// ContainersPrune removes containers that do not run.
+func (e *Engine) ContainersPrune(ctx context.Context, f filter.Args) (container.PruneReport, error) {
+	report := container.PruneReport{ContainersDeleted: []string{}}
+	if err := f.Validate("label", "label!", "until"); err != nil {
+		return report, err
+	}
+	until, err := untilFilter(f)
+	if err != nil {
+		return report, err
+	}
+	for _, c := range e.all() {
+		r, st := c.record(), c.state()
+		switch st.State {
+		case container.StateRunning, container.StatePaused, container.StateRestarting:
+			continue
+		}
+		if !f.Labels(r.Config.Labels) || !until.IsZero() && r.Created.After(until) {
+			continue
+		}
+		size, _ := c.diskUse()
+		if err := e.ContainerRemove(ctx, r.ID, RemoveOptions{}); err != nil {
+			continue // started or removed meanwhile
+		}
+		report.ContainersDeleted = append(report.ContainersDeleted, r.ID)
+		report.SpaceReclaimed += uint64(size)
+	}
+	return report, nil
+}

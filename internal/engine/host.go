@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/system"
+	"github.com/moby/moby/api/types/volume"
+
+	"silo/api"
+	"silo/internal/cgroup"
+	"silo/internal/disk"
+	"silo/internal/filter"
+	"silo/internal/linux"
+	"silo/internal/version"
+)
+
+// Info is what `silo info` shows.
+func (e *Engine) Info(ctx context.Context) (system.Info, error) {
+	h, err := linux.HostInfo()
+	if err != nil {
+		return system.Info{}, err
+	}
+	has := func(name string) bool { _, ok := e.cgroups.Controllers[name]; return ok }
+	i := system.Info{ID: e.id, Driver: "silo", DriverStatus: [][2]string{{"Base", "EROFS"}, {"Disk", "VHDX, ext4"}, {"Bridge", e.o.Bridge}},
+		MemoryLimit: has("memory"), SwapLimit: has("memory"), CPUCfsPeriod: has("cpu"), CPUCfsQuota: has("cpu"), CPUShares: has("cpu"), CPUSet: has("cpuset"), PidsLimit: has("pids"),
+		IPv4Forwarding: true, NFd: countFiles("/proc/self/fd"), NGoroutines: runtime.NumGoroutine(), SystemTime: time.Now().Format(time.RFC3339Nano), LoggingDriver: "json-file",
+		CgroupDriver: "cgroupfs", CgroupVersion: "1", KernelVersion: h.Release, OperatingSystem: osName(), OSType: "linux", Architecture: h.Machine, NCPU: runtime.NumCPU(),
+		MemTotal: h.Memory, DockerRootDir: e.o.Data, Name: h.Name, ServerVersion: version.Version, LiveRestoreEnabled: true, Isolation: "process",
+		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=userns"}, DefaultRuntime: "silo", Labels: []string{}, Warnings: e.net.Inspect().Warnings,
+		Plugins: system.PluginsInfo{Volume: []string{"local"}, Network: []string{"nat", "null", "host"}, Log: []string{"json-file", "none"}}}
+	if e.cgroups.Mode == cgroup.V2 {
+		i.CgroupVersion = "2"
+	}
+	for _, c := range e.all() {
+		i.Containers++
+		switch c.state().State {
+		case container.StateRunning, container.StateRestarting:
+			i.ContainersRunning++
+		case container.StatePaused:
+			i.ContainersPaused++
+		default:
+			i.ContainersStopped++
+		}
+	}
+	list, err := e.images.Images(ctx, true, nil)
+	i.Images = len(list)
+	return i, err
+}
+
+func countFiles(dir string) int {
+	list, _ := os.ReadDir(dir)
+	return len(list)
+}
+
+func osName() string {
+	data, _ := os.ReadFile("/etc/os-release")
+	for _, line := range strings.Split(string(data), "\n") {
+		if v, ok := strings.CutPrefix(line, "PRETTY_NAME="); ok {
+			return strings.Trim(v, `"`)
+		}
+	}
+	return "Linux"
+}
+
+// DiskUsage sums what Silo takes on the host.
+func (e *Engine) DiskUsage(ctx context.Context) (system.DiskUsage, error) {
+	var u system.DiskUsage
+	list, err := e.Containers(ctx, ListOptions{All: true, Size: true})
+	if err != nil {
+		return u, err
+	}
+	cu := &container.DiskUsage{Items: list}
+	for _, c := range list {
+		cu.TotalCount++
+		cu.TotalSize += c.SizeRw
+		if c.State == container.StateRunning || c.State == container.StatePaused {
+			cu.ActiveCount++
+		} else {
+			cu.Reclaimable += c.SizeRw
+		}
+	}
+	imgs, err := e.Images(ctx, true, nil)
+	if err != nil {
+		return u, err
+	}
+	iu := &image.DiskUsage{Items: imgs}
+	for _, x := range imgs {
+		iu.TotalCount++
+		iu.TotalSize += x.Size
+		if x.Containers > 0 {
+			iu.ActiveCount++
+		} else {
+			iu.Reclaimable += x.Size
+		}
+	}
+	vols, _ := e.volumes.list()
+	vu := &volume.DiskUsage{}
+	for _, v := range vols {
+		users := len(e.volumeUsers(v.Name))
+		size := treeSize(v.Mountpoint)
+		v.UsageData = &volume.UsageData{RefCount: int64(users), Size: size}
+		vu.Items = append(vu.Items, v)
+		vu.TotalCount++
+		vu.TotalSize += size
+		if users > 0 {
+			vu.ActiveCount++
+		} else {
+			vu.Reclaimable += size
+		}
+	}
+	u.ContainerUsage, u.ImageUsage, u.VolumeUsage = cu, iu, vu
+	return u, nil
+}
+
+// Events delivers what happens.
+func (e *Engine) Events(ctx context.Context, since, until time.Time, f filter.Args) (<-chan events.Message, error) {
+	return e.bus.Subscribe(ctx, since, until, f), nil
+}
+
+// Sessions lists the host's session 0 and one for each running container.
+func (e *Engine) Sessions(context.Context) ([]api.Session, error) {
+	counts, first := sessionCounts()
+	out := []api.Session{{Number: 0, Processes: counts[0], Since: first, IDRange: api.IDRange{First: 0, Count: 65536}}}
+	for _, c := range e.all() {
+		r, st := c.record(), c.state()
+		if st.PID == 0 {
+			continue
+		}
+		s := api.Session{Number: st.Session, Container: r.ID, Name: r.Name, IDRange: api.IDRange{First: r.FirstID, Count: rangeSize}, Since: st.Started, Processes: counts[st.Session]}
+		if st.Session == 0 { // no audit in the kernel: the cgroup says which processes
+			c.mu.Lock()
+			if c.box != nil {
+				if pids, err := c.box.group.Procs(); err == nil {
+					s.Processes = len(pids)
+				}
+			}
+			c.mu.Unlock()
+		}
+		out = append(out, s)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Number < out[j].Number })
+	return out, nil
+}
+
+// sessionCounts counts processes by audit session; those without one are
+// session 0's. It also tells when the host was started.
+func sessionCounts() (map[uint32]int, time.Time) {
+	counts := map[uint32]int{}
+	entries, _ := os.ReadDir("/proc")
+	for _, p := range entries {
+		if _, err := strconv.Atoi(p.Name()); err != nil {
+			continue
+		}
+		data, err := os.ReadFile("/proc/" + p.Name() + "/sessionid")
+		n, perr := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 32)
+		if err != nil || perr != nil || uint32(n) == ^uint32(0) {
+			n = 0
+		}
+		counts[uint32(n)]++
+	}
+	var boot time.Time
+	data, _ := os.ReadFile("/proc/stat")
+	for _, line := range strings.Split(string(data), "\n") {
+		if v, ok := strings.CutPrefix(line, "btime "); ok {
+			if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+				boot = time.Unix(n, 0)
+			}
+		}
+	}
+	return counts, boot
+}
+
+// Disks lists the sandbox disks.
+func (e *Engine) Disks(context.Context) ([]api.Disk, error) {
+	attached, err := disk.List(e.containersDir())
+	if err != nil {
+		return nil, err
+	}
+	device := map[string]string{}
+	for _, a := range attached {
+		device[a.Path] = a.Device
+	}
+	out := []api.Disk{}
+	for _, c := range e.all() {
+		r := c.record()
+		d := api.Disk{Container: r.ID, Name: r.Name, Path: filepath.Join(c.dir, "sandbox.vhdx")}
+		if d.Allocated, d.Size, err = disk.Usage(d.Path); err != nil {
+			continue // removed meanwhile, or broken
+		}
+		d.Size, d.Device, d.Mounts = r.DiskSize, device[d.Path], e.shown(r.ID)
+		out = append(out, d)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, nil
+}
+
+// Doctor tells what of the host Silo uses is there.
+func (e *Engine) Doctor(context.Context) ([]api.Check, error) {
+	return e.doctor(), nil
+}

@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"silo/internal/keeper"
+	"silo/internal/keeper/remote"
+	"silo/internal/keeper/wire"
+	"silo/internal/linux"
+	"silo/internal/version"
+)
+
+// connectKeeper finds the keeper of this exec root or starts one, and makes
+// it execute this build's program if it is of another.
+func (e *Engine) connectKeeper(ctx context.Context) error {
+	socket := filepath.Join(e.o.Run, wire.SocketName)
+	k, err := remote.Dial(socket)
+	if err != nil {
+		if k, err = e.startKeeper(ctx, socket); err != nil {
+			return err
+		}
+	}
+	h, err := k.Hello(ctx)
+	if err != nil {
+		k.Close()
+		return err
+	}
+	if h.Build != version.Version || h.Version != wire.Version {
+		if k, err = e.upgradeKeeper(ctx, k, socket); err != nil {
+			return err
+		}
+	}
+	e.mu.Lock()
+	e.keeper = k
+	e.mu.Unlock()
+	go e.listen(k)
+	return nil
+}
+
+// startKeeper runs silo-keeper in a session of its own, away from silod's
+// terminal and descriptors.
+func (e *Engine) startKeeper(ctx context.Context, socket string) (*remote.Keeper, error) {
+	cmd := exec.Command(filepath.Join(e.o.BinDir, "silo-keeper"), "--socket", socket, "--agent", filepath.Join(e.o.BinDir, "silo-agent"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Dir = "/"
+	log, err := os.OpenFile(filepath.Join(e.o.Run, "keeper.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start silo-keeper: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for range 500 {
+		if k, err := remote.Dial(socket); err == nil {
+			return k, nil
+		}
+		select {
+		case err := <-ended:
+			return nil, fmt.Errorf("start silo-keeper: it ended at once: %v: see %s", err, log.Name())
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+	return nil, fmt.Errorf("start silo-keeper: it does not answer on %s: see %s", socket, log.Name())
+}
+
+// upgradeKeeper makes a keeper execute this build's program in place: its
+// containers, terminals and logs go on.
+func (e *Engine) upgradeKeeper(ctx context.Context, k *remote.Keeper, socket string) (*remote.Keeper, error) {
+	program, err := linux.Open(filepath.Join(e.o.BinDir, "silo-keeper"), linux.ORdonly, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
+	agent, err := keeper.AgentFD(filepath.Join(e.o.BinDir, "silo-agent"))
+	if err != nil {
+		return nil, err
+	}
+	defer agent.Close()
+	if err := k.Upgrade(ctx, program, agent); err != nil {
+		return nil, fmt.Errorf("upgrade silo-keeper: %w", err)
+	}
+	for range 500 {
+		next, err := remote.Dial(socket)
+		if err == nil {
+			if h, err := next.Hello(ctx); err == nil && h.Build == version.Version {
+				e.log.Info("silo-keeper upgraded in place", "build", h.Build, "containers", len(h.Containers))
+				return next, nil
+			}
+			next.Close()
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return nil, errors.New("upgrade silo-keeper: the new program does not answer")
+}
+
+// listen takes in the keeper's events until it is gone.
+func (e *Engine) listen(k *remote.Keeper) {
+	for ev := range k.Events() {
+		switch ev.Op {
+		case "exit":
+			e.exitSeen(ev.Exit)
+		case "execexit":
+			e.execSeen(ev.Exit)
+		case "gone":
+			if e.standby != nil {
+				e.background(func() { e.standby.gone(ev.Exit.ID) })
+			}
+		case "detach":
+			if c, err := e.find(ev.Exit.ID); err == nil {
+				e.emit(c, "detach", nil)
+			}
+		}
+	}
+	e.mu.Lock()
+	closing := e.closing
+	e.mu.Unlock()
+	if !closing && e.ctx.Err() == nil {
+		e.background(e.keeperLost)
+	}
+}
+
+// keeperLost starts another keeper in place of one that has ended. Its
+// containers have ended with it: their agents end when their channel does.
+func (e *Engine) keeperLost() {
+	e.log.Error("silo-keeper has ended: its containers end with it")
+	ctx, cancel := context.WithTimeout(e.ctx, 30*time.Second)
+	defer cancel()
+	if err := e.connectKeeper(ctx); err != nil {
+		e.log.Error("start another silo-keeper: silod cannot run containers", "err", err)
+		return
+	}
+	for _, c := range e.all() {
+		st := c.state()
+		if st.State == container.StateRunning || st.State == container.StatePaused {
+			x := wire.Exit{Target: wire.Target{ID: c.record().ID}, Code: 137, Signal: 9, At: time.Now(), Reason: "silo-keeper was killed"}
+			e.background(func() { e.ended(c, x) })
+		} else {
+			c.mu.Lock()
+			b := c.box
+			c.box = nil
+			c.mu.Unlock()
+			if b != nil { // parked for a container that was not started
+				e.background(func() { e.destroySandbox(b, false) })
+			}
+		}
+	}
+	e.standby.dropAll()
+}

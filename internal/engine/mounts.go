@@ -1,0 +1,323 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"sort"
+	"strings"
+	"syscall"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+
+	agent "silo/internal/agent/wire"
+	"silo/internal/errs"
+	"silo/internal/linux"
+)
+
+// resolveMounts turns the mounts of a request into records, making the
+// volumes they name. made lists volumes that did not exist before.
+func (e *Engine) resolveMounts(c *container.Config, h *container.HostConfig) (out []mountRecord, made []string, err error) {
+	defer func() {
+		if err != nil {
+			for _, v := range made {
+				_ = e.volumes.remove(v)
+			}
+		}
+	}()
+	for _, b := range h.Binds {
+		m, err := parseBind(b)
+		if err != nil {
+			return nil, made, err
+		}
+		out = append(out, m)
+	}
+	for _, spec := range h.Mounts {
+		m, err := parseMount(spec)
+		if err != nil {
+			return nil, made, err
+		}
+		out = append(out, m)
+	}
+	for target, options := range h.Tmpfs {
+		out = append(out, mountRecord{Type: "tmpfs", Target: target, Options: options})
+	}
+	for target := range c.Volumes {
+		if !hasTarget(out, target) {
+			out = append(out, mountRecord{Type: "volume", Target: target, Anon: true})
+		}
+	}
+	seen := map[string]bool{}
+	for i := range out {
+		m := &out[i]
+		if err := checkTarget(m, seen); err != nil {
+			return nil, made, err
+		}
+		created, err := e.resolveSource(m)
+		if created {
+			made = append(made, m.Name)
+		}
+		if err != nil {
+			return nil, made, err
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Target < out[j].Target })
+	return out, made, nil
+}
+
+func hasTarget(list []mountRecord, target string) bool {
+	for _, m := range list {
+		if path.Clean(m.Target) == path.Clean(target) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkTarget(m *mountRecord, seen map[string]bool) error {
+	if !path.IsAbs(m.Target) {
+		return errs.Invalidf("invalid mount config: mount path must be absolute: %q", m.Target)
+	}
+	m.Target = path.Clean(m.Target)
+	if m.Target == "/" {
+		return errs.Invalidf("invalid mount config: destination can't be '/'")
+	}
+	if seen[m.Target] {
+		return errs.Invalidf("Duplicate mount point: %s", m.Target)
+	}
+	seen[m.Target] = true
+	return nil
+}
+
+// resolveSource checks a bind's source, or finds or makes a volume.
+func (e *Engine) resolveSource(m *mountRecord) (created bool, err error) {
+	switch m.Type {
+	case "bind":
+		if _, err := os.Stat(m.Source); err != nil {
+			return false, errs.Invalidf("invalid mount config for type \"bind\": bind source path does not exist: %s", m.Source)
+		}
+	case "volume":
+		if m.Name == "" {
+			m.Name, m.Anon = newID(), true
+		}
+		v, created, err := e.volumes.ensure(m.Name, m.Anon)
+		if err != nil {
+			return false, err
+		}
+		m.Source = v.Mountpoint
+		return created, nil
+	}
+	return false, nil
+}
+
+// parseBind reads "source:target[:options]": a source with a slash is a host
+// path, made if it is missing as Docker does for -v; else it names a volume.
+func parseBind(s string) (mountRecord, error) {
+	f := strings.Split(s, ":")
+	if len(f) < 2 || len(f) > 3 || f[0] == "" || f[1] == "" {
+		return mountRecord{}, errs.Invalidf("invalid volume specification: '%s'", s)
+	}
+	m := mountRecord{Type: "volume", Name: f[0], Target: f[1]}
+	if path.IsAbs(f[0]) {
+		m.Type, m.Name, m.Source = "bind", "", path.Clean(f[0])
+		if err := os.MkdirAll(m.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
+			return m, errs.Invalidf("bind %s: %v", s, err)
+		}
+	} else if err := checkVolumeName(f[0]); err != nil {
+		return m, err
+	}
+	if len(f) == 3 {
+		m.Mode = f[2]
+		for _, o := range strings.Split(f[2], ",") {
+			switch o {
+			case "rw", "rprivate", "private", "z", "Z":
+			case "ro":
+				m.ReadOnly = true
+			case "suid":
+				m.Suid = true
+			case "dev":
+				m.Dev = true
+			case "noexec":
+				m.NoExec = true
+			case "nocopy":
+				m.NoCopy = true
+			case "nosuid", "nodev", "exec", "rbind":
+			case "bind":
+				m.NonRec = true
+			default:
+				return m, errs.Invalidf("invalid volume specification: '%s': unknown option %q: known are ro, rw, suid, dev, noexec, nocopy, bind, rbind", s, o)
+			}
+		}
+	}
+	return m, nil
+}
+
+func parseMount(s mount.Mount) (mountRecord, error) {
+	m := mountRecord{Target: s.Target, Source: s.Source, ReadOnly: s.ReadOnly}
+	bad := func(format string, args ...any) (mountRecord, error) {
+		return m, errs.Invalidf("invalid mount config for type %q: "+format, append([]any{s.Type}, args...)...)
+	}
+	if s.Target == "" {
+		return bad("field Target must not be empty")
+	}
+	switch s.Type {
+	case mount.TypeBind:
+		m.Type = "bind"
+		if !path.IsAbs(s.Source) {
+			return bad("invalid mount path: '%s' mount path must be absolute", s.Source)
+		}
+		m.Source = path.Clean(s.Source)
+		if o := s.BindOptions; o != nil {
+			if o.Propagation != "" && o.Propagation != mount.PropagationRPrivate && o.Propagation != mount.PropagationPrivate {
+				return bad("propagation %q is not supported: mounts are private", o.Propagation)
+			}
+			if o.CreateMountpoint {
+				if err := os.MkdirAll(m.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
+					return bad("%v", err)
+				}
+			}
+			m.NonRec = o.NonRecursive
+			if o.ReadOnlyForceRecursive || o.ReadOnlyNonRecursive {
+				return bad("ReadOnlyForceRecursive and ReadOnlyNonRecursive are not supported: read-only is recursive")
+			}
+		}
+	case mount.TypeVolume:
+		m.Type, m.Name, m.Source = "volume", s.Source, ""
+		if m.Name != "" {
+			if err := checkVolumeName(m.Name); err != nil {
+				return m, err
+			}
+		}
+		if o := s.VolumeOptions; o != nil {
+			if o.DriverConfig != nil && (o.DriverConfig.Name != "" && o.DriverConfig.Name != "local" || len(o.DriverConfig.Options) > 0) || o.Subpath != "" {
+				return bad("volume drivers, their options and Subpath are not supported")
+			}
+			m.NoCopy = o.NoCopy
+		}
+	case mount.TypeTmpfs:
+		m.Type = "tmpfs"
+		if s.Source != "" {
+			return bad("field Source must not be specified")
+		}
+		if o := s.TmpfsOptions; o != nil {
+			var list []string
+			if o.SizeBytes > 0 {
+				list = append(list, fmt.Sprintf("size=%d", o.SizeBytes))
+			}
+			if o.Mode != 0 {
+				list = append(list, fmt.Sprintf("mode=%o", o.Mode))
+			}
+			for _, kv := range o.Options {
+				list = append(list, strings.Join(kv, "="))
+			}
+			m.Options = strings.Join(list, ",")
+		}
+		if s.ReadOnly {
+			m.Options = strings.TrimPrefix(m.Options+",ro", ",")
+		}
+	default:
+		return bad("mount type unknown: give bind, volume or tmpfs")
+	}
+	return m, nil
+}
+
+// openMounts makes the detached mounts of a container: bind mounts and
+// volumes through its id map, so that its root is the host's root there.
+func openMounts(b *sandbox, records []mountRecord) (mounts []agent.Mount, fds []*linux.FD, err error) {
+	defer func() {
+		if err != nil {
+			for _, fd := range fds {
+				fd.Close()
+			}
+		}
+	}()
+	for _, r := range records {
+		if r.Type == "tmpfs" {
+			m, err := tmpfsMount(r)
+			if err != nil {
+				return nil, fds, err
+			}
+			mounts = append(mounts, m)
+			continue
+		}
+		fd, err := bindMount(b, r)
+		if err != nil {
+			return nil, fds, err
+		}
+		fds = append(fds, fd)
+		dir, err := fd.IsDir()
+		if err != nil {
+			return nil, fds, err
+		}
+		mounts = append(mounts, agent.Mount{Target: r.Target, Source: "fd", IsDir: dir, Populate: r.Type == "volume" && !r.NoCopy && !r.ReadOnly})
+	}
+	return mounts, fds, nil
+}
+
+func bindMount(b *sandbox, r mountRecord) (*linux.FD, error) {
+	fd, err := linux.CloneTree(nil, r.Source, !r.NonRec)
+	if err != nil {
+		return nil, errs.Invalidf("mount %s at %s: %v", r.Source, r.Target, err)
+	}
+	attrs := uint64(linux.AttrNoSuid | linux.AttrNoDev)
+	if r.Suid {
+		attrs &^= linux.AttrNoSuid
+	}
+	if r.Dev {
+		attrs &^= linux.AttrNoDev
+	}
+	if r.ReadOnly {
+		attrs |= linux.AttrReadOnly
+	}
+	if r.NoExec {
+		attrs |= linux.AttrNoExec
+	}
+	if err := linux.SetMountAttr(fd, attrs, 0, true); err != nil {
+		fd.Close()
+		return nil, err
+	}
+	if err := linux.IDMapTree(fd, b.userns); err != nil {
+		fd.Close()
+		if linux.IsErrno(err, syscall.EINVAL, syscall.EOPNOTSUPP, syscall.EPERM) {
+			return nil, errs.New(errs.NotSupported, "mount %s at %s: its file system cannot show owners through an id map (%v): copy the data to a file system that can (ext4, xfs, btrfs, tmpfs), or use a volume", r.Source, r.Target, err)
+		}
+		return nil, err
+	}
+	return fd, nil
+}
+
+// tmpfsMount reads the options of --tmpfs: flags of the mount, and options of
+// the file system, which the kernel checks.
+func tmpfsMount(r mountRecord) (agent.Mount, error) {
+	m := agent.Mount{Target: r.Target, Source: "tmpfs", IsDir: true, Attrs: linux.AttrNoSuid | linux.AttrNoDev | linux.AttrNoExec}
+	var options []string
+	for _, o := range strings.Split(r.Options, ",") {
+		switch o {
+		case "", "rw", "nosuid", "nodev", "noexec":
+		case "exec":
+			m.Attrs &^= linux.AttrNoExec
+		case "suid":
+			m.Attrs &^= linux.AttrNoSuid
+		case "dev":
+			m.Attrs &^= linux.AttrNoDev
+		case "ro":
+			m.Attrs |= linux.AttrReadOnly
+		case "noatime":
+			m.Attrs |= linux.AttrNoAtime
+		default:
+			key, _, ok := strings.Cut(o, "=")
+			switch {
+			case ok && (key == "size" || key == "mode" || key == "uid" || key == "gid" || key == "nr_inodes" || key == "nr_blocks"):
+				options = append(options, o)
+			default:
+				return m, errs.Invalidf("invalid tmpfs option %q for %s: known are size, mode, uid, gid, nr_inodes, nr_blocks, ro, exec, suid, dev, noatime", o, r.Target)
+			}
+		}
+	}
+	if !strings.Contains(r.Options, "mode=") {
+		options = append(options, "mode=1777")
+	}
+	m.Options = strings.Join(options, ",")
+	return m, nil
+}

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/registry"
+
+	"silo/images"
+	"silo/internal/errs"
+	"silo/internal/filter"
+	siloimage "silo/internal/image"
+	"silo/internal/layer"
+)
+
+// basesOf shows the layer store to the image store.
+type basesOf struct{ e *Engine }
+
+func (b basesOf) Build(ctx context.Context, id string, list []siloimage.LayerSource, progress func(int, int64)) error {
+	sources := make([]layer.Source, len(list))
+	for i, l := range list {
+		sources[i] = layer.Source{DiffID: l.DiffID, ChainID: l.ChainID, Size: l.Size, Open: l.Open}
+	}
+	_, err := b.e.layers.Build(ctx, id, sources, progress)
+	return err
+}
+
+func (b basesOf) Remove(id string) error {
+	b.e.bases.drop(id)
+	return b.e.layers.Remove(id, nil)
+}
+
+func (b basesOf) Has(id string) bool {
+	_, err := b.e.layers.Base(id)
+	return err == nil
+}
+
+// addBuiltin brings the built-in images into the store.
+func (e *Engine) addBuiltin(ctx context.Context) error {
+	for _, a := range images.Builtin() {
+		r, err := a.Open()
+		if errors.Is(err, images.ErrNotBuilt) {
+			e.log.Warn("built-in image is not there", "err", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(r)
+		r.Close()
+		if err != nil {
+			return fmt.Errorf("built-in image %s: %w", a.Name, err)
+		}
+		if err := e.images.AddBuiltin(ctx, a.Reference(), bytes.NewReader(data)); err != nil {
+			return fmt.Errorf("built-in image %s: %w", a.Name, err)
+		}
+	}
+	return nil
+}
+
+// imageInUse names a container of an image, a running one if there is one.
+func (e *Engine) imageInUse(id string) (name string, running bool) {
+	for _, c := range e.all() {
+		r, st := c.record(), c.state()
+		if r.ImageID != id {
+			continue
+		}
+		name = r.Name
+		if st.State == container.StateRunning || st.State == container.StatePaused {
+			return name, true
+		}
+	}
+	return name, false
+}
+
+// The image operations of the API are the image store's.
+
+// Images lists images.
+func (e *Engine) Images(ctx context.Context, all bool, f filter.Args) ([]image.Summary, error) {
+	list, err := e.images.Images(ctx, all, f)
+	if err != nil {
+		return nil, err
+	}
+	count := map[string]int64{}
+	for _, c := range e.all() {
+		count[c.record().ImageID]++
+	}
+	for i := range list {
+		list[i].Containers = count[list[i].ID]
+	}
+	return list, nil
+}
+
+// ImageInspect shows one image.
+func (e *Engine) ImageInspect(ctx context.Context, ref string) (image.InspectResponse, error) {
+	return e.images.ImageInspect(ctx, ref)
+}
+
+// ImageHistory shows how an image was made.
+func (e *Engine) ImageHistory(ctx context.Context, ref string) ([]image.HistoryResponseItem, error) {
+	return e.images.ImageHistory(ctx, ref)
+}
+
+// ImagePull fetches an image from its registry.
+func (e *Engine) ImagePull(ctx context.Context, ref, platform string, auth *registry.AuthConfig, p Progress) error {
+	return e.images.ImagePull(ctx, ref, platform, auth, siloimage.Progress(p))
+}
+
+// ImagePush sends an image to its registry.
+func (e *Engine) ImagePush(ctx context.Context, ref, platform string, auth *registry.AuthConfig, p Progress) error {
+	return e.images.ImagePush(ctx, ref, platform, auth, siloimage.Progress(p))
+}
+
+// ImageImport makes an image of a root file system's tar.
+func (e *Engine) ImageImport(ctx context.Context, repoTag, message, platform string, changes []string, r io.Reader, p Progress) error {
+	return e.images.ImageImport(ctx, repoTag, message, platform, changes, r, siloimage.Progress(p))
+}
+
+// ImageLoad reads an archive of images.
+func (e *Engine) ImageLoad(ctx context.Context, r io.Reader, quiet bool, p Progress) error {
+	return e.images.ImageLoad(ctx, r, quiet, siloimage.Progress(p))
+}
+
+// ImageSave writes an archive of images.
+func (e *Engine) ImageSave(ctx context.Context, refs []string, w io.Writer) error {
+	return e.images.ImageSave(ctx, refs, w)
+}
+
+// ImageTag gives an image another name.
+func (e *Engine) ImageTag(ctx context.Context, source, target string) error {
+	return e.images.ImageTag(ctx, source, target)
+}
+
+// ImageRemove takes a name from an image, or the image away.
+func (e *Engine) ImageRemove(ctx context.Context, ref string, force, noPrune bool) ([]image.DeleteResponse, error) {
+	return e.images.ImageRemove(ctx, ref, force, noPrune)
+}
+
+// networkID gives each of the three networks its id.
+func (e *Engine) networkID(name string) string {
+	if name == "nat" {
+		return e.net.Inspect().ID
+	}
+	return digestHex("network " + name + " of " + e.id)
+}
+
+// Networks lists the networks.
+func (e *Engine) Networks(ctx context.Context, f filter.Args) ([]network.Summary, error) {
+	if err := f.Validate("dangling", "driver", "id", "label", "label!", "name", "scope", "type"); err != nil {
+		return nil, err
+	}
+	out := []network.Summary{}
+	for _, name := range []string{"nat", "none", "host"} {
+		n := e.network(name)
+		if f.Exact("driver", n.Driver) && f.Prefix("id", n.ID) && f.Match("name", n.Name) && f.Exact("scope", n.Scope) && f.Labels(n.Labels) && f.Exact("type", "builtin") {
+			out = append(out, network.Summary{Network: n})
+		}
+	}
+	return out, nil
+}
+
+func (e *Engine) network(name string) network.Network {
+	drivers := map[string]string{"nat": "nat", "none": "null", "host": "host"}
+	n := network.Network{Name: name, ID: e.networkID(name), Scope: "local", Driver: drivers[name], EnableIPv4: name == "nat", Options: map[string]string{}, Labels: map[string]string{},
+		IPAM: network.IPAM{Driver: "default", Config: []network.IPAMConfig{}}}
+	_ = n.Created.UnmarshalText([]byte(e.started.UTC().Format(time.RFC3339Nano)))
+	if name == "nat" {
+		info := e.net.Inspect()
+		_ = n.Created.UnmarshalText([]byte(info.Created.UTC().Format(time.RFC3339Nano)))
+		n.IPAM.Config = append(n.IPAM.Config, network.IPAMConfig{Subnet: info.Subnet, Gateway: info.Gateway})
+		n.Options["silo.bridge"], n.Options["silo.mtu"], n.Options["silo.resolver"] = info.Bridge, itoa(info.MTU), info.Resolver
+	}
+	return n
+}
+
+// NetworkInspect shows a network and who is on it.
+func (e *Engine) NetworkInspect(_ context.Context, ref string) (network.Inspect, error) {
+	for _, name := range []string{"nat", "none", "host"} {
+		n := e.network(name)
+		if ref != name && ref != n.ID && !(len(ref) >= 4 && len(ref) < 64 && n.ID[:len(ref)] == ref) && !(ref == "bridge" && name == "nat") {
+			continue
+		}
+		out := network.Inspect{Network: n, Containers: map[string]network.EndpointResource{}}
+		for _, c := range e.all() {
+			r, st := c.record(), c.state()
+			if st.PID == 0 || string(r.HostConfig.NetworkMode) != name {
+				continue
+			}
+			x := network.EndpointResource{Name: r.Name}
+			if ep := st.Endpoint; ep != nil {
+				x.EndpointID = endpointID(*ep)
+				x.IPv4Address = netip.PrefixFrom(ep.IP, ep.Bits)
+				_ = x.MacAddress.UnmarshalText([]byte(ep.MAC))
+			}
+			out.Containers[r.ID] = x
+		}
+		return out, nil
+	}
+	return network.Inspect{}, errs.NotFoundf("network %s not found", ref)
+}

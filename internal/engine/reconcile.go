@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"silo/internal/cgroup"
+	"silo/internal/disk"
+	"silo/internal/keeper/wire"
+	"silo/internal/network"
+)
+
+// reconcile makes the host match the records after a start of silod: what
+// runs is taken over, what ended meanwhile is noted, what is half-made or
+// claimed by no record is taken away. Only what is this data root's own is
+// touched.
+func (e *Engine) reconcile(ctx context.Context) error {
+	h, err := e.keep().Hello(ctx)
+	if err != nil {
+		return err
+	}
+	live := map[string]wire.Status{}
+	for _, s := range h.Containers {
+		live[s.ID] = s
+	}
+	claimed := map[string]bool{}
+	var endpoints []network.Endpoint
+	for _, c := range e.all() {
+		s, ok := live[c.record().ID]
+		switch {
+		case c.state().State == container.StateDead:
+		case ok && (s.State == wire.Running || s.State == wire.Exited):
+			e.adopt(c, s)
+			claimed[s.ID] = true
+			if c.box.endpoint != nil {
+				endpoints = append(endpoints, *c.box.endpoint)
+			}
+		default:
+			e.settle(c)
+		}
+	}
+	e.net.Adopt(endpoints)
+	for id := range live {
+		if !claimed[id] { // a standby, or made for a container that was never started
+			_ = e.keep().End(ctx, id)
+		}
+	}
+	if err := e.sweep(ctx, claimed); err != nil {
+		return err
+	}
+	for _, c := range e.all() {
+		if s, ok := live[c.record().ID]; ok && claimed[s.ID] && s.State == wire.Exited {
+			e.background(func() { e.ended(c, *s.Exit) })
+		}
+	}
+	e.startWanted()
+	return nil
+}
+
+// adopt takes over a container that went on while silod was away.
+func (e *Engine) adopt(c *Container, s wire.Status) {
+	r := c.record()
+	parent := r.HostConfig.CgroupParent
+	if parent == "" {
+		parent = e.cgroupParent()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	paused := c.st.State == container.StatePaused
+	b := &sandbox{id: s.ID, dir: c.dir, first: r.FirstID, agent: s.Agent, session: s.Session, group: cgroup.New(e.cgroups, parent, s.ID), endpoint: c.st.Endpoint}
+	if b.endpoint == nil && r.HostConfig.NetworkMode == "nat" { // killed before the state was written
+		if ep, ok := e.net.Endpoint(s.ID); ok {
+			b.endpoint = &ep
+		}
+	}
+	c.box = b
+	frozen, err := b.group.Frozen()
+	if err != nil {
+		frozen = paused
+	}
+	c.st.State = container.StateRunning
+	if frozen {
+		c.st.State = container.StatePaused
+	}
+	c.st.PID, c.st.Agent, c.st.Session, c.st.Started, c.st.Endpoint = s.PID, s.Agent, s.Session, s.Started.UTC(), b.endpoint
+	if b.endpoint != nil {
+		e.net.SetNames(r.ID, b.endpoint.IP, r.Name, r.ID[:12])
+	}
+	e.background(func() { e.startHealth(c) })
+}
+
+// settle notes that a container does not run.
+func (e *Engine) settle(c *Container) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.st.State {
+	case container.StateRunning, container.StatePaused:
+		c.st.ExitCode, c.st.Error = 255, "it ended while silod was away: the host was restarted, or silo-keeper was killed"
+		c.st.Finished = time.Now().UTC()
+	case container.StateRestarting:
+	default:
+		return
+	}
+	c.st.State, c.st.PID, c.st.Agent, c.st.Endpoint = container.StateExited, 0, 0, nil
+	c.dirty = true
+	e.background(func() { _ = c.flush() })
+}
+
+// sweep takes away what no record claims.
+func (e *Engine) sweep(ctx context.Context, claimed map[string]bool) error {
+	keep := map[string]bool{}
+	for _, c := range e.all() {
+		keep[c.record().ID] = true
+	}
+	removed, err := cgroup.Sweep(e.cgroups, e.cgroupParent(), claimed)
+	if err != nil {
+		e.log.Error("sweep cgroups", "err", err)
+	}
+	links, err := e.net.Sweep(ctx)
+	if err != nil {
+		e.log.Error("sweep network", "err", err)
+	}
+	entries, err := os.ReadDir(e.containersDir())
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if id := entry.Name(); !keep[id] {
+			e.unmountShown(id)
+			if err := os.RemoveAll(filepath.Join(e.containersDir(), id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				e.log.Error("sweep folder", "container", id, "err", err)
+			}
+			removed = append(removed, "folder "+id)
+		}
+	}
+	if err := e.sweepDisks(claimed); err != nil {
+		e.log.Error("sweep disks", "err", err)
+	}
+	if n := len(removed) + len(links); n > 0 {
+		e.log.Info("swept what no record claims", "objects", n)
+	}
+	if _, err := e.layers.Sweep(e.images.IDs()); err != nil {
+		e.log.Error("sweep bases", "err", err)
+	}
+	return nil
+}
+
+// sweepDisks detaches disks of containers that do not run. One that is shown
+// on the host stays.
+func (e *Engine) sweepDisks(claimed map[string]bool) error {
+	list, err := disk.List(e.containersDir())
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		id := filepath.Base(filepath.Dir(d.Path))
+		if claimed[id] || len(e.shown(id)) > 0 {
+			continue
+		}
+		if err := disk.Detach(d); err != nil {
+			e.log.Debug("detach", "device", d.Device, "err", err) // it goes by itself with its last user
+		}
+	}
+	return nil
+}
+
+// startWanted starts the containers that their policy wants after a start of
+// silod, and goes on restarting those that ended while it was away.
+func (e *Engine) startWanted() {
+	for _, c := range e.all() {
+		r, st := c.record(), c.state()
+		if st.State != container.StateExited {
+			continue
+		}
+		if r.HostConfig.AutoRemove {
+			e.background(func() {
+				if err := e.ContainerRemove(e.ctx, r.ID, RemoveOptions{Volumes: true}); err != nil {
+					e.log.Error("remove container that ended while silod was away", "container", r.ID, "err", err)
+				}
+			})
+			continue
+		}
+		p := r.HostConfig.RestartPolicy.Name
+		if p == container.RestartPolicyAlways || p == container.RestartPolicyUnlessStopped && !st.StoppedByUse ||
+			p == container.RestartPolicyOnFailure && st.ExitCode != 0 && !st.StoppedByUse {
+			e.background(func() {
+				if err := e.ContainerStart(e.ctx, r.ID); err != nil {
+					e.log.Error("start by restart policy", "container", r.ID, "err", err)
+				}
+			})
+		}
+	}
+}
+
+// closeDescriptors drops what silod holds of a container.
+func (c *Container) closeDescriptors() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.box.closeDescriptors()
+}

@@ -1,0 +1,365 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	agent "silo/internal/agent/wire"
+	"silo/internal/cgroup"
+	"silo/internal/disk"
+	"silo/internal/errs"
+	"silo/internal/keeper/wire"
+	"silo/internal/linux"
+	"silo/internal/network"
+)
+
+// shape is what of a container must be known before its agent is made. The
+// shape of a standby is the zero shape with the default disk size.
+type shape struct {
+	pid          bool  // isolation pid
+	diskSize     int64 // bytes
+	shmSize      int64 // bytes, 0 is the default
+	network      string
+	ip, mac      string
+	ipc, uts     string // "", host, container:ID
+	hostProc     bool   // --pid host: proc without hidepid
+	unmasked     bool
+	masked       []string // beyond the default: "" keeps the default
+	readOnly     []string
+	cgroupParent string
+	devices      string // of the host, as a comparable key
+	hardLimits   string
+	oomScore     int
+}
+
+// defaultShm is the size of /dev/shm, as Docker's.
+const defaultShm = 64 << 20
+
+// sandbox is what a container has of the host from launch to end: an agent in
+// its namespaces, ids, cgroup, network endpoint, disk.
+type sandbox struct {
+	id       string
+	dir      string
+	first    uint32 // of its user ids
+	agent    int
+	session  uint32
+	group    *cgroup.Group
+	endpoint *network.Endpoint
+	userns   *linux.FD
+	disk     *disk.Attached
+	device   string
+}
+
+// sandboxPlan is everything launch needs besides the shape.
+type sandboxPlan struct {
+	shape      shape
+	id         string
+	first      uint32
+	join       []joinNS
+	devices    []linux.DeviceNode
+	rules      []cgroup.DeviceRule
+	hardLimits []agent.Rlimit
+	oomScore   *int
+	newDisk    bool
+}
+
+// joinNS is a namespace of another container, or its /dev/shm.
+type joinNS struct {
+	kind string // net, ipc
+	pid  int    // the other agent
+}
+
+// makeSandbox launches an agent and gives it ids, cgroup, network and disk.
+// Every step is undone if a later one is refused.
+func (e *Engine) makeSandbox(ctx context.Context, p sandboxPlan) (_ *sandbox, err error) {
+	b := &sandbox{id: p.id, first: p.first, dir: filepath.Join(e.containersDir(), p.id)}
+	defer func() {
+		if err != nil {
+			e.destroySandbox(b, p.newDisk)
+		}
+	}()
+	if err := os.MkdirAll(b.dir, 0o711); err != nil {
+		return nil, fmt.Errorf("make container folder: %w", err)
+	}
+	e.fault("folder")
+	parent := p.shape.cgroupParent
+	if parent == "" {
+		parent = e.cgroupParent()
+	}
+	b.group = cgroup.New(e.cgroups, parent, p.id)
+	if err := b.group.Create(); err != nil {
+		return nil, err
+	}
+	if len(p.rules) > 0 {
+		if err := b.group.SetDevices(p.rules); err != nil {
+			return nil, err
+		}
+	}
+	e.fault("cgroup")
+	if err := e.launch(ctx, b, p); err != nil {
+		return nil, err
+	}
+	e.fault("launch")
+	if err := e.prepareAgent(ctx, b, p); err != nil {
+		return nil, err
+	}
+	e.fault("prepare")
+	if p.shape.network == "nat" {
+		if err := e.plug(ctx, b, p.shape); err != nil {
+			return nil, err
+		}
+	}
+	e.fault("network")
+	if p.newDisk {
+		if err := e.disks.Create(ctx, b.diskPath(), p.shape.diskSize); err != nil {
+			return nil, err
+		}
+	}
+	e.fault("disk")
+	if b.disk, err = disk.Attach(ctx, b.diskPath()); err != nil {
+		return nil, err
+	}
+	b.device = b.disk.Device
+	e.fault("attach")
+	// The disk keeps plain ids; the container sees them as its own.
+	if err := linux.IDMap(b.disk.Mount, b.userns, false); err != nil {
+		return nil, fmt.Errorf("show the sandbox disk with the container's ids: %w", err)
+	}
+	return b, nil
+}
+
+func (b *sandbox) diskPath() string { return filepath.Join(b.dir, "sandbox.vhdx") }
+
+func (e *Engine) launch(ctx context.Context, b *sandbox, p sandboxPlan) error {
+	r := wire.Launch{ID: b.id, First: b.first, Count: rangeSize, CgroupProcs: b.group.ProcsFiles(), HardLimits: p.hardLimits, OOMScoreAdj: p.oomScore,
+		Net: p.shape.network == "nat" || p.shape.network == "none", UTS: p.shape.uts == "", IPC: p.shape.ipc == ""}
+	var join []*linux.FD
+	defer func() {
+		for _, fd := range join {
+			fd.Close()
+		}
+	}()
+	for _, j := range p.join {
+		fd, err := linux.Open("/proc/"+strconv.Itoa(j.pid)+"/ns/"+j.kind, linux.ORdonly, 0)
+		if err != nil {
+			return errs.Conflictf("join the %s namespace of another container: it is not running", j.kind)
+		}
+		join = append(join, fd)
+	}
+	l, err := e.keep().Launch(ctx, r, join)
+	if err != nil {
+		return err
+	}
+	b.agent, b.session = l.PID, l.Session
+	b.userns, err = linux.Open("/proc/"+strconv.Itoa(b.agent)+"/ns/user", linux.ORdonly, 0)
+	return err
+}
+
+// prepareAgent hands the agent what only real root can make: device nodes, a
+// proc of the host's PID namespace.
+func (e *Engine) prepareAgent(ctx context.Context, b *sandbox, p sandboxPlan) error {
+	s := p.shape
+	m := agent.Prepare{Proc: true, Shm: true, ShmSize: s.shmSize, Mqueue: s.ipc == "", Unmasked: s.unmasked,
+		Masked: s.masked, ReadOnly: s.readOnly, Cgroups: e.cgroupMounts()}
+	if m.ShmSize == 0 {
+		m.ShmSize = defaultShm
+	}
+	var fds []*linux.FD
+	defer func() {
+		for _, fd := range fds {
+			fd.Close()
+		}
+	}()
+	add := func(fd *linux.FD, err error) error {
+		if err == nil {
+			fds = append(fds, fd)
+		}
+		return err
+	}
+	if err := add(linux.MakeDev(b.first, p.devices)); err != nil {
+		return err
+	}
+	hide := "ptraceable"
+	if s.hostProc {
+		hide = "off"
+	}
+	const attrs = linux.AttrNoSuid | linux.AttrNoDev | linux.AttrNoExec
+	if err := add(linux.MountFS("proc", []linux.FSOption{{Key: "hidepid", Value: hide}}, attrs)); err != nil {
+		return err
+	}
+	if s.network == "host" || len(p.join) > 0 { // sysfs shows a network namespace: ours to give, not the agent's to make
+		m.Sys = true
+		sys, err := linux.CloneTree(nil, "/sys", false)
+		if err := add(sys, err); err != nil {
+			return err
+		}
+		if err := linux.SetMountAttr(sys, attrs|linux.AttrReadOnly, 0, false); err != nil {
+			return err
+		}
+	}
+	if s.ipc != "" {
+		m.Shm = false
+		if err := add(sharedShm(s.ipc, p.join)); err != nil {
+			return err
+		}
+	}
+	return e.keep().Prepare(ctx, wire.Prepare{ID: b.id, Body: m}, fds)
+}
+
+// sharedShm clones the /dev/shm of the host or of another container.
+func sharedShm(ipc string, join []joinNS) (*linux.FD, error) {
+	if ipc == "host" {
+		return linux.CloneTree(nil, "/dev/shm", false)
+	}
+	for _, j := range join {
+		if j.kind != "ipc" {
+			continue
+		}
+		root, err := linux.Open("/proc/"+strconv.Itoa(j.pid)+"/root", linux.OPath|linux.ODirectory, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close()
+		shm, err := linux.OpenIn(root, "/dev/shm", linux.OPath|linux.ODirectory, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer shm.Close()
+		return linux.CloneTree(shm, "", false)
+	}
+	return nil, errs.Invalidf("ipc %q: no container to share with", ipc)
+}
+
+func (e *Engine) plug(ctx context.Context, b *sandbox, s shape) error {
+	netns, err := linux.Open("/proc/"+strconv.Itoa(b.agent)+"/ns/net", linux.ORdonly, 0)
+	if err != nil {
+		return err
+	}
+	defer netns.Close()
+	c := network.PlugConfig{ID: b.id, Netns: netns}
+	if s.ip != "" {
+		if c.IP, err = netip.ParseAddr(s.ip); err != nil {
+			return errs.Invalidf("invalid IP address %q", s.ip)
+		}
+	}
+	if s.mac != "" {
+		if c.MAC, err = net.ParseMAC(s.mac); err != nil {
+			return errs.Invalidf("invalid MAC address %q", s.mac)
+		}
+	}
+	ep, err := e.net.Plug(ctx, c)
+	if err != nil {
+		return err
+	}
+	b.endpoint = &ep
+	return nil
+}
+
+// closeDescriptors drops what silod holds of a sandbox; it lives on.
+func (b *sandbox) closeDescriptors() {
+	if b == nil {
+		return
+	}
+	b.userns.Close()
+	if b.disk != nil {
+		b.disk.Close()
+		b.disk = nil
+	}
+}
+
+// destroySandbox takes away all of a sandbox on the host, whatever state it
+// is in: processes, endpoint, cgroup, and with files its folder and ids.
+func (e *Engine) destroySandbox(b *sandbox, files bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	k := e.keep()
+	if b.agent != 0 {
+		_ = k.End(ctx, b.id) // not found: it has ended
+	}
+	if b.group != nil {
+		if err := b.group.Kill(); err != nil {
+			e.log.Error("end processes", "container", b.id, "err", err)
+		}
+	}
+	b.closeDescriptors()
+	if b.endpoint != nil {
+		e.net.ClearNames(b.id)
+		if err := e.net.Unplug(ctx, *b.endpoint); err != nil {
+			e.log.Error("unplug", "container", b.id, "err", err)
+		}
+	}
+	awaitEnd(b.agent)
+	if b.group != nil {
+		if err := b.group.Destroy(); err != nil {
+			e.log.Error("remove cgroup", "container", b.id, "err", err)
+			return // its ids are not safe to hand out again
+		}
+	}
+	if files {
+		if err := os.RemoveAll(b.dir); err != nil {
+			e.log.Error("remove container folder", "container", b.id, "err", err)
+		}
+		e.ids.release(b.first)
+	}
+}
+
+// awaitEnd waits, bounded, until a process is reaped.
+func awaitEnd(pid int) {
+	if pid == 0 {
+		return
+	}
+	for i := range 500 {
+		if _, err := os.Stat("/proc/" + strconv.Itoa(pid)); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		time.Sleep(time.Duration(min(i+1, 20)) * time.Millisecond)
+	}
+}
+
+// cgroupParent is the cgroup below which this daemon's containers live.
+func (e *Engine) cgroupParent() string {
+	if e.o.Bridge == "silo0" {
+		return "silo"
+	}
+	return "silo-" + e.o.Bridge
+}
+
+// cgroupMounts says what is shown below /sys/fs/cgroup in a container: what a
+// program looks at to learn its limits.
+func (e *Engine) cgroupMounts() (out []agent.Cgroup) {
+	if e.cgroups.Mode == cgroup.V2 {
+		return []agent.Cgroup{{}}
+	}
+	seen := map[string]bool{}
+	for _, name := range []string{"memory", "cpu", "cpuacct", "cpuset", "pids"} {
+		h, ok := e.cgroups.Controllers[name]
+		if !ok || h.V2 || seen[h.Dir] {
+			continue
+		}
+		seen[h.Dir] = true
+		out = append(out, agent.Cgroup{Name: filepath.Base(h.Dir), Controllers: filepath.Base(h.Dir)})
+	}
+	return out
+}
+
+// baseOverlay makes the root of a container: its image's base below, its
+// sandbox disk above, both seen through its id map.
+func (e *Engine) baseOverlay(b *sandbox, imageID string) (*linux.FD, error) {
+	base, err := e.bases.clone(imageID)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	if err := linux.IDMap(base, b.userns, false); err != nil {
+		return nil, fmt.Errorf("show the image with the container's ids: %w", err)
+	}
+	return overlay(e.o.Run, b.id, base, b.disk.Mount)
+}

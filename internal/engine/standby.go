@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"silo/internal/disk"
+)
+
+// standbys are sandboxes of the default shape that wait for a container. They
+// have an id, and a folder without config.json, so that a sweep knows them
+// for half-made.
+type standbys struct {
+	e    *Engine
+	want int
+
+	mu     sync.Mutex
+	ready  []*sandbox
+	making int
+	closed bool
+	wake   chan struct{}
+	failed int // in a row
+}
+
+// fillers is how many standbys are made at the same time: making one mostly
+// waits for the kernel's network lock.
+const fillers = 2
+
+func newStandbys(e *Engine, want int) *standbys {
+	return &standbys{e: e, want: want, wake: make(chan struct{}, 1)}
+}
+
+func (e *Engine) defaultShape() shape {
+	return shape{diskSize: disk.DefaultSize, network: "nat", masked: defaultMasked, readOnly: defaultReadOnly}.normal()
+}
+
+// take gives a standby to a container, or nil.
+func (s *standbys) take() *sandbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.poke()
+	if len(s.ready) == 0 {
+		return nil
+	}
+	b := s.ready[0]
+	s.ready = s.ready[1:]
+	return b
+}
+
+func (s *standbys) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// fill keeps the wanted number ready until the engine closes.
+func (s *standbys) fill() {
+	for {
+		s.mu.Lock()
+		n := min(s.want-len(s.ready)-s.making, fillers-s.making)
+		if s.closed {
+			n = 0
+		}
+		s.making += max(n, 0)
+		pause := s.failed > 0
+		s.mu.Unlock()
+		for range n {
+			s.e.background(s.makeOne)
+		}
+		if pause {
+			select {
+			case <-time.After(2 * time.Second):
+			case <-s.e.ctx.Done():
+				return
+			}
+		}
+		select {
+		case <-s.wake:
+		case <-s.e.ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *standbys) makeOne() {
+	b, err := s.e.makeStandby()
+	s.mu.Lock()
+	s.making--
+	closed := s.closed
+	switch {
+	case err != nil:
+		s.failed++
+		if s.failed == 1 { // containers are still made the long way, which says what is wrong
+			s.e.log.Warn("make standby", "err", err)
+		}
+	case !closed:
+		s.ready = append(s.ready, b)
+		s.failed = 0
+	}
+	s.mu.Unlock()
+	if err == nil && closed {
+		s.e.destroySandbox(b, true)
+	}
+	s.poke()
+}
+
+func (e *Engine) makeStandby() (*sandbox, error) {
+	ctx, cancel := context.WithTimeout(e.ctx, 30*time.Second)
+	defer cancel()
+	first, err := e.ids.take()
+	if err != nil {
+		return nil, err
+	}
+	return e.makeSandbox(ctx, sandboxPlan{shape: e.defaultShape(), id: newID(), first: first, newDisk: true})
+}
+
+// gone drops a standby whose agent has ended.
+func (s *standbys) gone(id string) {
+	s.mu.Lock()
+	var dead *sandbox
+	for i, b := range s.ready {
+		if b.id == id {
+			dead = b
+			s.ready = append(s.ready[:i:i], s.ready[i+1:]...)
+			break
+		}
+	}
+	s.mu.Unlock()
+	if dead != nil {
+		s.e.destroySandbox(dead, true)
+		s.poke()
+	}
+}
+
+// dropAll takes away all standbys; new ones are made.
+func (s *standbys) dropAll() {
+	s.mu.Lock()
+	drop := s.ready
+	s.ready = nil
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, b := range drop {
+		wg.Add(1)
+		go func() { defer wg.Done(); s.e.destroySandbox(b, true) }()
+	}
+	wg.Wait()
+	s.poke()
+}
+
+// close ends all standbys and makes no more.
+func (s *standbys) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.dropAll()
+}
+
+// owned lists the ids of standbys, for the sweep.
+func (s *standbys) owned() map[string]bool {
+	out := map[string]bool{}
+	if s == nil {
+		return out
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.ready {
+		out[b.id] = true
+	}
+	return out
+}

@@ -1,0 +1,420 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+
+	agent "silo/internal/agent/wire"
+	"silo/internal/errs"
+	"silo/internal/keeper/wire"
+	"silo/internal/linux"
+	"silo/internal/logfile"
+	"silo/internal/network"
+)
+
+// ContainerStart starts a created or ended container.
+func (e *Engine) ContainerStart(ctx context.Context, ref string) error {
+	c, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	if !c.lock(ctx.Done()) {
+		return ctx.Err()
+	}
+	defer c.unlock()
+	switch st := c.state(); st.State {
+	case container.StateRunning:
+		return errs.New(errs.NotModified, "container %s is running", ref)
+	case container.StatePaused:
+		return errs.Conflictf("cannot start a paused container, try unpause instead")
+	case container.StateRemoving, container.StateDead:
+		return errs.Conflictf("container is marked for removal and cannot be started: %s", c.broken())
+	}
+	c.mu.Lock()
+	c.stopping = false
+	c.st.Failures = 0
+	c.mu.Unlock()
+	return e.startLocked(ctx, c)
+}
+
+func (c *Container) broken() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.detail != "" {
+		return c.detail
+	}
+	return string(c.st.State)
+}
+
+// startLocked starts a container; the caller holds the lock of its life. A
+// container that cannot be started is exited with the code that Docker's
+// clients expect.
+func (e *Engine) startLocked(ctx context.Context, c *Container) error {
+	// Once begun, a start is finished or undone, even if the client leaves.
+	ctx = context.WithoutCancel(ctx)
+	err := e.tryStart(ctx, c)
+	if err == nil {
+		return nil
+	}
+	code := 128
+	switch errs.KindOf(err) {
+	case errs.NoCommand:
+		code = 127
+	case errs.NotRunnable:
+		code = 126
+	}
+	c.mu.Lock()
+	box := c.box
+	c.box = nil
+	if terr := c.transition(container.StateExited); terr == nil {
+		c.st.ExitCode, c.st.Error, c.st.Finished, c.st.PID, c.st.Agent = code, err.Error(), time.Now().UTC(), 0, 0
+	}
+	pending := c.pending
+	c.pending = nil
+	c.mu.Unlock()
+	for _, p := range pending {
+		p.conn.Close()
+	}
+	if box != nil {
+		e.endpointGone(c, box)
+		e.destroySandbox(box, false)
+	}
+	c.saveState()
+	return err
+}
+
+func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
+	r := c.record()
+	c.mu.Lock()
+	b := c.box
+	c.mu.Unlock()
+	if b == nil {
+		p, err := e.sandboxPlan(r)
+		if err != nil {
+			return err
+		}
+		if b, err = e.makeSandbox(ctx, p); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.box = b
+		c.mu.Unlock()
+	}
+	if _, err := b.group.Set(resources(r.HostConfig)); err != nil {
+		return err
+	}
+	root, err := e.baseOverlay(b, r.ImageID)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	e.fault("start: root")
+	start, fds, err := e.startSpec(c, r, b)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, fd := range fds {
+			fd.Close()
+		}
+	}()
+	if err := e.publish(ctx, r, b); err != nil {
+		return err
+	}
+	e.fault("start: published")
+	conns := c.takePending(&start)
+	defer func() {
+		for _, fd := range conns {
+			fd.Close()
+		}
+	}()
+	// The end may be told before start returns; it waits for c.mu's state.
+	c.mu.Lock()
+	c.exited = make(chan struct{})
+	c.mu.Unlock()
+	s, err := e.keep().Start(ctx, start, append([]*linux.FD{root}, fds...), conns)
+	if err != nil {
+		e.endAgent(ctx, b)
+		return err
+	}
+	e.fault("start: started")
+	e.began(c, b, s.PID)
+	return nil
+}
+
+// endAgent ends an agent whose start was refused.
+func (e *Engine) endAgent(ctx context.Context, b *sandbox) { _ = e.keep().End(ctx, b.id) }
+
+// began notes that a container runs.
+func (e *Engine) began(c *Container, b *sandbox, pid int) {
+	c.mu.Lock()
+	if err := c.transition(container.StateRunning); err != nil {
+		e.log.Error("start", "container", b.id, "err", err)
+	}
+	c.st.PID, c.st.Agent, c.st.Session, c.st.Started = pid, b.agent, b.session, time.Now().UTC()
+	c.st.ExitCode, c.st.Error, c.st.OOMKilled, c.st.StoppedByUse = 0, "", false, false
+	c.st.Endpoint = b.endpoint
+	c.mu.Unlock()
+	b.closeDescriptors() // the container holds its disk and namespaces now
+	c.saveState()
+	e.emit(c, events.ActionStart, nil)
+	e.startHealth(c)
+}
+
+// startSpec is the pure part: what the keeper and the agent are to do.
+func (e *Engine) startSpec(c *Container, r *configRecord, b *sandbox) (s wire.Start, fds []*linux.FD, err error) {
+	cfg, h := r.Config, r.HostConfig
+	command, err := e.command(r, commandSpec{args: slices.Concat(cfg.Entrypoint, cfg.Cmd), env: cfg.Env, dir: cfg.WorkingDir, user: cfg.User, tty: cfg.Tty})
+	if err != nil {
+		return s, nil, err
+	}
+	command.Rows, command.Cols = uint16(h.ConsoleSize[0]), uint16(h.ConsoleSize[1])
+	for _, l := range h.Ulimits {
+		command.Rlimits = append(command.Rlimits, agent.Rlimit{Name: l.Name, Type: ulimitTypes[l.Name], Soft: uint64(l.Soft), Hard: uint64(l.Hard)})
+	}
+	s = wire.Start{ID: r.ID, Stdio: wire.Stdio{TTY: cfg.Tty, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.StdinOnce},
+		Body: agent.Start{PID: r.PID, Init: r.PID && h.Init != nil && *h.Init, Domain: cfg.Domainname, Sysctls: h.Sysctls, ReadOnly: h.ReadonlyRootfs, Command: command}}
+	if h.UTSMode != "host" {
+		s.Body.Hostname = hostname(r)
+	} else if cfg.Hostname != "" {
+		return s, nil, errs.Invalidf("conflicting options: hostname and the UTS mode")
+	}
+	if r.PID {
+		sec, err := securityOptions(h)
+		if err != nil {
+			return s, nil, err
+		}
+		masked, readOnly := protection(h, sec)
+		s.Body.Masked, s.Body.ReadOnlyPaths = below(masked, "/proc", true), below(readOnly, "/proc", true)
+	}
+	if h.LogConfig.Type != "none" {
+		o, err := logfile.ParseOptions(h.LogConfig.Config)
+		if err != nil {
+			return s, nil, err
+		}
+		s.Stdio.Log = &wire.Log{Path: c.logPath(), MaxSize: o.MaxSize, MaxFiles: o.MaxFiles}
+	}
+	s.Body.Files = e.files(r, b)
+	s.Body.Mounts, fds, err = openMounts(b, r.Mounts)
+	return s, fds, err
+}
+
+func (c *Container) logPath() string { return c.dir + "/" + c.rec.ID + "-json.log" }
+
+func hostname(r *configRecord) string {
+	if r.Config.Hostname != "" {
+		return r.Config.Hostname
+	}
+	return r.ID[:12]
+}
+
+type commandSpec struct {
+	args, env  []string
+	dir, user  string
+	tty        bool
+	privileged bool
+}
+
+// command is the part that a container's own command and an exec share.
+func (e *Engine) command(r *configRecord, s commandSpec) (agent.Command, error) {
+	h := *r.HostConfig
+	if s.privileged {
+		h.Privileged = true
+	}
+	caps, err := capabilities(&h)
+	if err != nil {
+		return agent.Command{}, err
+	}
+	sec, err := securityOptions(&h)
+	if err != nil {
+		return agent.Command{}, err
+	}
+	env := slices.Clone(s.env)
+	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HOSTNAME=") }) {
+		env = append(env, "HOSTNAME="+hostname(r))
+	}
+	c := agent.Command{Args: s.args, Env: env, Dir: s.dir, User: s.user, Groups: h.GroupAdd, TTY: s.tty, Caps: caps, NoNewPrivs: sec.noNewPrivs, Umask: h.Umask}
+	if h.OomScoreAdj != 0 {
+		c.OOMScoreAdj = &h.OomScoreAdj
+	}
+	if !sec.unconfined {
+		f, err := e.filters.Get(sec.profile, caps)
+		if err != nil {
+			return c, err
+		}
+		c.Seccomp, c.SeccompFlags = f.Program, f.Flags
+	}
+	return c, nil
+}
+
+// files are hosts, hostname and resolv.conf as they stand in a container.
+func (e *Engine) files(r *configRecord, b *sandbox) []agent.File {
+	h := r.HostConfig
+	if h.NetworkMode.IsHost() {
+		return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(r, nil)}, {Path: "/etc/resolv.conf", Data: hostResolvConf()}}
+	}
+	ep := b.endpoint
+	if h.NetworkMode.IsContainer() {
+		if other, err := e.find(h.NetworkMode.ConnectedContainer()); err == nil {
+			ep = other.state().Endpoint
+		}
+	}
+	return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(r, ep)}, {Path: "/etc/resolv.conf", Data: e.resolvConf(h, ep)}}
+}
+
+func (e *Engine) hosts(r *configRecord, ep *network.Endpoint) string {
+	var b strings.Builder
+	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	for _, x := range r.HostConfig.ExtraHosts {
+		name, addr, ok := strings.Cut(x, ":")
+		if !ok {
+			name, addr, _ = strings.Cut(x, "=")
+		}
+		if addr == "host-gateway" {
+			addr = e.net.Gateway().String()
+		}
+		fmt.Fprintf(&b, "%s\t%s\n", strings.Trim(addr, "[]"), name)
+	}
+	if ep != nil {
+		names := hostname(r)
+		if d := r.Config.Domainname; d != "" {
+			names = names + "." + d + " " + names
+		}
+		fmt.Fprintf(&b, "%s\t%s\n", ep.IP, names)
+	}
+	return b.String()
+}
+
+// resolvConf names the resolver at the gateway, which answers for containers
+// and asks the host's servers for the rest, or the servers of --dns.
+func (e *Engine) resolvConf(h *container.HostConfig, ep *network.Endpoint) string {
+	var b strings.Builder
+	for _, s := range h.DNS {
+		fmt.Fprintf(&b, "nameserver %s\n", s)
+	}
+	if len(h.DNS) == 0 && ep != nil {
+		fmt.Fprintf(&b, "nameserver %s\n", ep.Gateway)
+	}
+	search := slices.DeleteFunc(slices.Clone(h.DNSSearch), func(s string) bool { return s == "." })
+	if len(h.DNSSearch) == 0 && ep != nil {
+		search = hostSearch()
+	}
+	if len(search) > 0 {
+		fmt.Fprintf(&b, "search %s\n", strings.Join(search, " "))
+	}
+	if len(h.DNSOptions) > 0 {
+		fmt.Fprintf(&b, "options %s\n", strings.Join(h.DNSOptions, " "))
+	}
+	return b.String()
+}
+
+func hostResolvConf() string {
+	data, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
+func hostSearch() []string {
+	data, _ := os.ReadFile("/etc/resolv.conf")
+	for _, line := range strings.Split(string(data), "\n") {
+		if f := strings.Fields(line); len(f) > 1 && (f[0] == "search" || f[0] == "domain") {
+			return f[1:]
+		}
+	}
+	return nil
+}
+
+// publishList reads which ports a container publishes, -P included.
+func publishList(r *configRecord) ([]network.PortMapping, error) {
+	var out []network.PortMapping
+	add := func(proto string, port uint16, ip netip.Addr, host string) error {
+		if proto != "tcp" && proto != "udp" {
+			return errs.New(errs.NotSupported, "publish %d/%s: only tcp and udp can be published", port, proto)
+		}
+		m := network.PortMapping{Proto: proto, ContainerPort: port, HostIP: ip}
+		if host != "" && host != "0" {
+			if _, err := fmt.Sscanf(host, "%d", &m.HostPort); err != nil || strings.Contains(host, "-") {
+				return errs.Invalidf("invalid host port %q: give one number", host)
+			}
+		}
+		out = append(out, m)
+		return nil
+	}
+	for port, list := range r.HostConfig.PortBindings {
+		for _, bind := range list {
+			if bind.HostIP.IsValid() && bind.HostIP.Is6() {
+				if bind.HostIP.IsUnspecified() {
+					continue // "[::]" beside "0.0.0.0": the network nat is IPv4
+				}
+				return nil, errs.New(errs.NotSupported, "publish on %s: the network nat is IPv4", bind.HostIP)
+			}
+			if err := add(string(port.Proto()), port.Num(), bind.HostIP, bind.HostPort); err != nil {
+				return nil, err
+			}
+		}
+		if len(list) == 0 {
+			if err := add(string(port.Proto()), port.Num(), netip.Addr{}, ""); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if r.HostConfig.PublishAllPorts {
+		for port := range r.Config.ExposedPorts {
+			if _, ok := r.HostConfig.PortBindings[port]; !ok {
+				if err := add(string(port.Proto()), port.Num(), netip.Addr{}, ""); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].ContainerPort < out[j].ContainerPort })
+	return out, nil
+}
+
+// publish opens ports and makes the container known by name.
+func (e *Engine) publish(ctx context.Context, r *configRecord, b *sandbox) error {
+	if b.endpoint == nil {
+		return nil
+	}
+	list, err := publishList(r)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		done, err := e.net.Publish(ctx, *b.endpoint, list)
+		if err != nil {
+			return err
+		}
+		b.endpoint.Ports = done
+	}
+	names := []string{r.Name, r.ID[:12]}
+	if r.Config.Hostname != "" {
+		names = append(names, r.Config.Hostname)
+	}
+	e.net.SetNames(r.ID, b.endpoint.IP, names...)
+	return nil
+}
+
+// endpointGone takes back ports and names.
+func (e *Engine) endpointGone(c *Container, b *sandbox) {
+	if b.endpoint == nil {
+		return
+	}
+	e.net.ClearNames(b.id)
+	if len(b.endpoint.Ports) > 0 {
+		if err := e.net.Unpublish(context.Background(), b.id); err != nil {
+			e.log.Error("unpublish", "container", b.id, "err", err)
+		}
+	}
+}
