@@ -195,23 +195,30 @@ func (c *Client) do(ctx context.Context, r *request) (*response, error) {
 			return nil, err
 		}
 		used := k.used
-		resp, err := k.roundTrip(ctx, r)
-		if err != nil {
-			k.Close()
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			if used && r.method == "GET" {
-				continue
-			}
-			return nil, &LostError{Err: fmt.Errorf("%s %s: %w", r.method, r.path, err)}
+		sent := k.sendAll(r)
+		resp, err := c.answer(ctx, k, r, sent)
+		if _, lost := err.(*LostError); lost && used && r.method == "GET" && ctx.Err() == nil {
+			continue
 		}
-		resp.release = func() { c.release(k) }
-		if resp.status < 200 || resp.status > 299 {
-			return nil, answerError(resp)
-		}
-		return resp, nil
+		return resp, err
 	}
+}
+
+// answer reads the head of the answer to a request that was sent.
+func (c *Client) answer(ctx context.Context, k *conn, r *request, sent chan error) (*response, error) {
+	resp, err := k.answer(ctx, r, sent)
+	if err != nil {
+		k.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, &LostError{Err: fmt.Errorf("%s %s: %w", r.method, r.path, err)}
+	}
+	resp.release = func() { c.release(k) }
+	if resp.status < 200 || resp.status > 299 {
+		return nil, answerError(resp)
+	}
+	return resp, nil
 }
 
 // answerError reads Docker's error body.

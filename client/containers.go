@@ -199,18 +199,48 @@ func (c *Client) ContainerLogs(ctx context.Context, ref string, o LogsOptions) (
 	return c.stream(ctx, &request{method: "GET", path: ctr(ref, "/logs"), query: q})
 }
 
-// Wait is a wait that the daemon has begun.
-type Wait struct{ body io.ReadCloser }
+// Wait is a wait for the end of a container.
+type Wait struct {
+	c    *Client
+	k    *conn
+	r    *request
+	ctx  context.Context
+	body io.ReadCloser
+}
 
 // ContainerWait begins to wait for a condition. What happens after it has
 // returned is not missed.
 func (c *Client) ContainerWait(ctx context.Context, ref string, condition container.WaitCondition) (*Wait, error) {
-	r := &request{method: "POST", path: ctr(ref, "/wait"), query: query("condition", string(condition))}
-	body, err := c.stream(ctx, r)
+	w, err := c.ContainerWaitAsk(ctx, ref, condition)
 	if err != nil {
 		return nil, err
 	}
-	return &Wait{body}, nil
+	return w, w.Begun()
+}
+
+// ContainerWaitAsk sends the request of ContainerWait and does not stay for
+// the daemon's answer, which Begun does.
+func (c *Client) ContainerWaitAsk(ctx context.Context, ref string, condition container.WaitCondition) (*Wait, error) {
+	w := &Wait{c: c, ctx: ctx, r: &request{method: "POST", path: ctr(ref, "/wait"), query: query("condition", string(condition))}}
+	var err error
+	if w.k, err = c.take(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.k.send(w.r); err != nil {
+		w.k.Close()
+		return nil, &LostError{Err: err}
+	}
+	return w, nil
+}
+
+// Begun returns when the daemon has begun to wait.
+func (w *Wait) Begun() error {
+	resp, err := w.c.answer(w.ctx, w.k, w.r, nil)
+	if err != nil {
+		return err
+	}
+	w.body = resp
+	return nil
 }
 
 // Result waits for the end and gives the exit code.

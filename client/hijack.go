@@ -43,7 +43,7 @@ func (c *Client) hijack(ctx context.Context, r *request) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := k.roundTrip(ctx, r)
+	resp, err := k.answer(ctx, r, k.sendAll(r))
 	if err != nil {
 		k.Close()
 		if ctx.Err() != nil {

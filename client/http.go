@@ -72,26 +72,40 @@ type conn struct {
 
 func newConn(n net.Conn) *conn { return &conn{Conn: n, r: bufio.NewReaderSize(n, 8<<10)} }
 
-// roundTrip sends r and reads the head of the answer. The connection belongs
-// to the response until its body has been read.
-func (k *conn) roundTrip(ctx context.Context, r *request) (*response, error) {
+// send writes a request that has no stream.
+func (k *conn) send(r *request) error {
 	k.used = true
-	stop := context.AfterFunc(ctx, func() { k.Close() })
-	if _, err := k.Write(r.head()); err != nil {
-		stop()
-		return nil, err
+	_, err := k.Write(r.head())
+	return err
+}
+
+// sendAll writes a request. What goes wrong, or how sending a stream ends, is
+// told on the channel, which is nil if all is sent.
+func (k *conn) sendAll(r *request) chan error {
+	err := k.send(r)
+	if err == nil && r.stream == nil {
+		return nil
 	}
-	var sent chan error
-	if r.stream != nil {
-		sent = make(chan error, 1)
+	sent := make(chan error, 1)
+	if err != nil {
+		k.Close()
+		sent <- err
+	} else {
 		go func() { sent <- k.sendChunks(r.stream) }()
 	}
+	return sent
+}
+
+// answer reads the head of the answer. The connection belongs to the response
+// until its body has been read.
+func (k *conn) answer(ctx context.Context, r *request, sent chan error) (*response, error) {
+	stop := context.AfterFunc(ctx, func() { k.Close() })
 	resp, err := k.readHead(r)
 	if err != nil {
 		stop()
 		if sent != nil {
 			select {
-			case serr := <-sent: // reading what to send is the better reason
+			case serr := <-sent: // that it could not be sent is the better reason
 				if serr != nil {
 					err = serr
 				}

@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -109,13 +107,6 @@ type app struct {
 
 // Main runs the command line of this process and gives its exit code.
 func Main(args []string) int {
-	// A short command ends before it has made garbage worth collecting; a long
-	// one (events, stats) is held by the limit.
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(64 << 20)
-	// A reader that went away ends the output, not with an error (see quiet).
-	// Caught, not ignored: what silo starts gets the default back.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
 	return a.run(context.Background(), args)
 }

@@ -38,6 +38,10 @@ func (s *session) run(ctx context.Context) error {
 	}
 	defer t.restore()
 	defer s.stream.Close()
+	if !s.in && !s.quiet {
+		_ = s.stream.CloseWrite() // the container may be gone: output tells
+		return s.copyOut()
+	}
 	input := make(chan error, 1)
 	t.guard(func() { input <- s.copyIn() })
 	output := make(chan error, 1)

@@ -64,7 +64,7 @@ func (t *terminal) raw() error {
 	t.save = save
 	ends := make(chan os.Signal, 1)
 	done := make(chan struct{})
-	signal.Notify(ends, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
+	signal.Notify(ends, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGPIPE)
 	t.stop = sync.OnceFunc(func() { signal.Stop(ends); close(done) })
 	go func() {
 		for {
