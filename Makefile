@@ -43,10 +43,11 @@ install: build ## install programs, systemd units and completions (PREFIX, DESTD
 	install -m 0755 $(addprefix bin/,$(PROGRAMS)) $(BINDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' dist/systemd/silo.service >$(DESTDIR)$(UNITDIR)/silo.service
 	install -m 0644 dist/systemd/silo.socket $(DESTDIR)$(UNITDIR)/silo.socket
-	chmod 0644 $(DESTDIR)$(UNITDIR)/silo.service
 	bin/silo completion bash >$(SHAREDIR)/bash-completion/completions/silo
 	bin/silo completion zsh >$(SHAREDIR)/zsh/site-functions/_silo
 	bin/silo completion fish >$(SHAREDIR)/fish/vendor_completions.d/silo.fish
+	chmod 0644 $(DESTDIR)$(UNITDIR)/silo.service $(SHAREDIR)/bash-completion/completions/silo \
+		$(SHAREDIR)/zsh/site-functions/_silo $(SHAREDIR)/fish/vendor_completions.d/silo.fish
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 		getent group silo >/dev/null || groupadd --system silo; \
 		systemctl daemon-reload; \

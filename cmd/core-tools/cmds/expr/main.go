@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"regexp"
@@ -88,56 +89,43 @@ func (p *parser) primary() (string, error) {
 }
 
 func apply(a, op, b string) (string, error) {
+	switch op {
+	case "|":
+		if truth(a) {
+			return a, nil
+		}
+		return b, nil
+	case "&":
+		if truth(a) && truth(b) {
+			return a, nil
+		}
+		return "0", nil
+	case ":":
+		return match(a, b)
+	}
 	x, ex := strconv.ParseInt(a, 10, 64)
 	y, ey := strconv.ParseInt(b, 10, 64)
 	numbers := ex == nil && ey == nil
 	c := strings.Compare(a, b)
 	if numbers {
-		c = int(min(1, max(-1, x-y)))
+		c = cmp.Compare(x, y)
 	}
-	truth := map[bool]string{true: "1", false: "0"}
-	switch op {
-	case "|":
-		if a != "" && a != "0" {
-			return a, nil
-		}
-		return b, nil
-	case "&":
-		if a == "" || a == "0" || b == "" || b == "0" {
-			return "0", nil
-		}
-		return a, nil
-	case "=", "==":
-		return truth[c == 0], nil
-	case "!=":
-		return truth[c != 0], nil
-	case "<":
-		return truth[c < 0], nil
-	case "<=":
-		return truth[c <= 0], nil
-	case ">":
-		return truth[c > 0], nil
-	case ">=":
-		return truth[c >= 0], nil
-	case ":":
-		re, err := regexp.Compile("^(?:" + strings.NewReplacer(`\(`, "(", `\)`, ")").Replace(b) + ")")
-		if err != nil {
-			return "", err
-		}
-		m := re.FindStringSubmatch(a)
-		switch {
-		case len(m) > 1:
-			return m[1], nil
-		case m != nil:
-			return strconv.Itoa(len([]rune(m[0]))), nil
-		case re.NumSubexp() > 0:
-			return "", nil
+	comparisons := map[string]bool{"=": c == 0, "==": c == 0, "!=": c != 0, "<": c < 0, "<=": c <= 0, ">": c > 0, ">=": c >= 0}
+	if is, ok := comparisons[op]; ok {
+		if is {
+			return "1", nil
 		}
 		return "0", nil
 	}
 	if !numbers {
 		return "", fmt.Errorf("%s %s %s: not numbers", a, op, b)
 	}
+	return compute(x, op, y)
+}
+
+func truth(v string) bool { return v != "" && v != "0" }
+
+func compute(x int64, op string, y int64) (string, error) {
 	switch op {
 	case "+":
 		x += y
@@ -147,7 +135,7 @@ func apply(a, op, b string) (string, error) {
 		x *= y
 	default:
 		if y == 0 {
-			return "", fmt.Errorf("%s %s %s: division by zero", a, op, b)
+			return "", fmt.Errorf("%d %s 0: division by zero", x, op)
 		}
 		if op == "/" {
 			x /= y
@@ -156,4 +144,23 @@ func apply(a, op, b string) (string, error) {
 		}
 	}
 	return strconv.FormatInt(x, 10), nil
+}
+
+// match compares the start of a text with a pattern: the result is the group,
+// if the pattern has one, or the number of characters that match.
+func match(text, pattern string) (string, error) {
+	re, err := regexp.Compile("^(?:" + strings.NewReplacer(`\(`, "(", `\)`, ")").Replace(pattern) + ")")
+	if err != nil {
+		return "", err
+	}
+	m := re.FindStringSubmatch(text)
+	switch {
+	case len(m) > 1:
+		return m[1], nil
+	case m != nil:
+		return strconv.Itoa(len([]rune(m[0]))), nil
+	case re.NumSubexp() > 0:
+		return "", nil
+	}
+	return "0", nil
 }
