@@ -13,12 +13,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"syscall"
+
+	"silo/internal/linux"
 )
 
 // DefaultHost is where silod listens if nothing else is said.
@@ -136,30 +137,17 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 }
 
 func (c *Client) connect(ctx context.Context) (*conn, error) {
-	var d net.Dialer
-	n, err := d.DialContext(ctx, "unix", c.socket)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	n, err := linux.DialStream(c.socket)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
 		return nil, &ConnectError{Host: c.host, Err: err}
 	}
 	c.mu.Lock()
 	c.reached = true
 	c.mu.Unlock()
 	return newConn(n), nil
-}
-
-// Warm makes n connections ahead of need, so that requests that follow at the
-// same time need not wait for them. What goes wrong shows when they are used.
-func (c *Client) Warm(ctx context.Context, n int) {
-	for range n {
-		k, err := c.dial(ctx)
-		if err != nil {
-			return
-		}
-		c.release(k)
-	}
 }
 
 // take gives an idle connection or a new one.
@@ -240,12 +228,9 @@ func answerError(resp *response) error {
 func (c *Client) call(ctx context.Context, method, path string, q url.Values, in, out any) error {
 	r := &request{method: method, path: path, query: q}
 	if in != nil {
-		body, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", method, path, err)
+		if err := r.json(in); err != nil {
+			return err
 		}
-		r.body = body
-		r.set("Content-Type", "application/json")
 	}
 	resp, err := c.do(ctx, r)
 	if err != nil {
@@ -303,6 +288,18 @@ func Decode[T any](r io.Reader, f func(T) error) error {
 type Raw[T any] struct {
 	JSON  []byte
 	Value T
+}
+
+// answerOf sends in as JSON and gives the fields of the answer, an object.
+// Answers that a short command waits for are read so: encoding/json needs no
+// tables for it.
+func (c *Client) answerOf(ctx context.Context, method, path string, q url.Values, in any) (map[string]any, error) {
+	var v any
+	if err := c.call(ctx, method, path, q, in, &v); err != nil {
+		return nil, err
+	}
+	m, _ := v.(map[string]any)
+	return m, nil
 }
 
 func raw[T any](ctx context.Context, c *Client, path string, q url.Values) (Raw[T], error) {

@@ -16,8 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
-
+	"silo/client/container"
 	"silo/internal/testenv"
 )
 
@@ -243,7 +242,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		k := &conn{Conn: nowhere{}, r: bufio.NewReader(strings.NewReader(string(data)))}
+		k := &conn{socket: nowhere{}, r: bufio.NewReader(strings.NewReader(string(data)))}
 		resp, err := k.readHead(&request{method: "GET"})
 		if err != nil {
 			return
@@ -261,6 +260,6 @@ func FuzzAnswer(f *testing.F) {
 }
 
 // nowhere is a connection that is closed.
-type nowhere struct{ net.Conn }
+type nowhere struct{ socket }
 
 func (nowhere) Close() error { return nil }

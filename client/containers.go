@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/moby/moby/api/types/container"
+	"silo/client/container"
 )
 
 // Filters is what listings take: key to alternatives.
@@ -53,7 +53,13 @@ func ctr(ref, rest string) string { return "/containers/" + url.PathEscape(ref) 
 
 // ContainerCreate makes a container; name and platform may be empty.
 func (c *Client) ContainerCreate(ctx context.Context, name, platform string, r *container.CreateRequest) (out container.CreateResponse, err error) {
-	return out, c.post(ctx, "/containers/create", query("name", name, "platform", platform), r, &out)
+	m, err := c.answerOf(ctx, "POST", "/containers/create", query("name", name, "platform", platform), r)
+	out.ID, _ = m["Id"].(string)
+	warnings, _ := m["Warnings"].([]any)
+	for _, w := range warnings {
+		out.Warnings = append(out.Warnings, fmt.Sprint(w))
+	}
+	return out, err
 }
 
 // ListOptions select containers; see the API.
@@ -246,31 +252,35 @@ func (w *Wait) Begun() error {
 // Result waits for the end and gives the exit code.
 func (w *Wait) Result() (int, error) {
 	defer w.body.Close()
-	var out container.WaitResponse
-	if err := json.NewDecoder(w.body).Decode(&out); err != nil {
+	var v any
+	if err := json.NewDecoder(w.body).Decode(&v); err != nil {
 		return 0, &LostError{Err: unexpected(err)}
 	}
-	if out.Error != nil && out.Error.Message != "" {
-		return 0, fmt.Errorf("wait for the container: %s", out.Error.Message)
+	m, _ := v.(map[string]any)
+	failed, _ := m["Error"].(map[string]any)
+	if msg, _ := failed["Message"].(string); msg != "" {
+		return 0, fmt.Errorf("wait for the container: %s", msg)
 	}
-	return int(out.StatusCode), nil
+	code, ok := m["StatusCode"].(float64)
+	if !ok {
+		return 0, fmt.Errorf("wait for the container: the answer has no exit code: %v", v)
+	}
+	return int(code), nil
 }
 
 // ExecCreate prepares a command in a running container and gives its id.
 func (c *Client) ExecCreate(ctx context.Context, ref string, r container.ExecCreateRequest) (string, error) {
-	var out container.ExecCreateResponse
-	err := c.post(ctx, ctr(ref, "/exec"), nil, r, &out)
-	return out.ID, err
+	m, err := c.answerOf(ctx, "POST", ctr(ref, "/exec"), nil, r)
+	id, _ := m["Id"].(string)
+	return id, err
 }
 
 // ExecAttach starts a prepared command and joins its streams.
 func (c *Client) ExecAttach(ctx context.Context, id string, r container.ExecStartRequest) (*Stream, error) {
-	body, err := json.Marshal(r)
-	if err != nil {
+	req := &request{method: "POST", path: "/exec/" + url.PathEscape(id) + "/start"}
+	if err := req.json(r); err != nil {
 		return nil, err
 	}
-	req := &request{method: "POST", path: "/exec/" + url.PathEscape(id) + "/start", body: body}
-	req.set("Content-Type", "application/json")
 	return c.hijack(ctx, req)
 }
 
@@ -285,7 +295,20 @@ func (c *Client) ExecResize(ctx context.Context, id string, height, width int) e
 	return c.post(ctx, "/exec/"+url.PathEscape(id)+"/resize", size(height, width), nil, nil)
 }
 
+// ExecState is how a command is doing: ExitCode is nil until it has ended.
+type ExecState struct {
+	Running  bool
+	ExitCode *int
+}
+
 // ExecInspect tells how a command is doing.
-func (c *Client) ExecInspect(ctx context.Context, id string) (out container.ExecInspectResponse, err error) {
-	return out, c.get(ctx, "/exec/"+url.PathEscape(id)+"/json", nil, &out)
+func (c *Client) ExecInspect(ctx context.Context, id string) (ExecState, error) {
+	m, err := c.answerOf(ctx, "GET", "/exec/"+url.PathEscape(id)+"/json", nil, nil)
+	var s ExecState
+	s.Running, _ = m["Running"].(bool)
+	if n, ok := m["ExitCode"].(float64); ok {
+		code := int(n)
+		s.ExitCode = &code
+	}
+	return s, err
 }

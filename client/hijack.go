@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 
 	"github.com/moby/moby/api/types"
 )
@@ -15,7 +14,7 @@ type Stream struct {
 	// Multiplexed tells that output carries Docker's 8-byte frame headers.
 	Multiplexed bool
 
-	conn net.Conn
+	conn socket
 	r    *bufio.Reader
 }
 
@@ -26,12 +25,7 @@ func (s *Stream) Read(p []byte) (int, error) { return s.r.Read(p) }
 func (s *Stream) Write(p []byte) (int, error) { return s.conn.Write(p) }
 
 // CloseWrite ends standard input; output goes on.
-func (s *Stream) CloseWrite() error {
-	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return nil
-}
+func (s *Stream) CloseWrite() error { return s.conn.CloseWrite() }
 
 // Close ends both directions.
 func (s *Stream) Close() error { return s.conn.Close() }
@@ -60,7 +54,7 @@ func (c *Client) hijack(ctx context.Context, r *request) (*Stream, error) {
 	}
 	return &Stream{
 		Multiplexed: resp.header["content-type"] == types.MediaTypeMultiplexedStream,
-		conn:        k.Conn,
+		conn:        k.socket,
 		r:           k.r,
 	}, nil
 }

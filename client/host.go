@@ -6,10 +6,10 @@ import (
 	"net/url"
 
 	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/api/types/system"
-	"github.com/moby/moby/api/types/volume"
 
 	"silo/api"
+	"silo/client/system"
+	"silo/client/volume"
 )
 
 // Networks lists networks.

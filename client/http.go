@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +33,15 @@ type request struct {
 }
 
 func (r *request) set(key, value string) { r.header = append(r.header, key, value) }
+
+// json makes v the body.
+func (r *request) json(v any) (err error) {
+	if r.body, err = appendJSON(make([]byte, 0, 1<<10), reflect.ValueOf(v)); err != nil {
+		return fmt.Errorf("%s %s: %w", r.method, r.path, err)
+	}
+	r.set("Content-Type", "application/json")
+	return nil
+}
 
 // head writes the request line and headers, and body if it has a length.
 func (r *request) head() []byte {
@@ -65,12 +74,18 @@ func (r *request) head() []byte {
 
 // conn is one connection, used by one request at a time.
 type conn struct {
-	net.Conn
+	socket
 	r    *bufio.Reader
 	used bool // at least one request went over it
 }
 
-func newConn(n net.Conn) *conn { return &conn{Conn: n, r: bufio.NewReaderSize(n, 8<<10)} }
+// socket is one end of a connection.
+type socket interface {
+	io.ReadWriteCloser
+	CloseWrite() error
+}
+
+func newConn(n socket) *conn { return &conn{socket: n, r: bufio.NewReaderSize(n, 8<<10)} }
 
 // send writes a request that has no stream.
 func (k *conn) send(r *request) error {

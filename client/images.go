@@ -6,13 +6,23 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/moby/moby/api/types/image"
-	"github.com/moby/moby/api/types/registry"
+	"silo/client/image"
 )
 
 func img(ref, rest string) string {
 	// A slash in a name is part of the path in Docker's API.
 	return "/images/" + strings.ReplaceAll(url.PathEscape(ref), "%2F", "/") + rest
+}
+
+// AuthConfig is credentials for a registry; the X-Registry-Auth header is its
+// JSON in URL-safe base64.
+type AuthConfig struct {
+	Username      string `json:"username,omitempty"`
+	Password      string `json:"password,omitempty"`
+	Auth          string `json:"auth,omitempty"` // base64 of name:password, in Docker's file only
+	ServerAddress string `json:"serveraddress,omitempty"`
+	IdentityToken string `json:"identitytoken,omitempty"`
+	RegistryToken string `json:"registrytoken,omitempty"`
 }
 
 // Images lists images.
@@ -40,7 +50,7 @@ func (c *Client) ImagePull(ctx context.Context, name, tag, platform, auth string
 
 func (r *request) auth(auth string) {
 	if auth != "" {
-		r.set(registry.AuthHeader, auth)
+		r.set("X-Registry-Auth", auth)
 	}
 }
 

@@ -12,14 +12,14 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/moby/moby/api/types/registry"
+	"silo/client"
 )
 
 // dockerConfig is what silo reads of Docker's config.json.
 type dockerConfig struct {
-	Auths       map[string]registry.AuthConfig `json:"auths"`
-	CredsStore  string                         `json:"credsStore"`
-	CredHelpers map[string]string              `json:"credHelpers"`
+	Auths       map[string]client.AuthConfig `json:"auths"`
+	CredsStore  string                       `json:"credsStore"`
+	CredHelpers map[string]string            `json:"credHelpers"`
 }
 
 // dockerHub is the name under which credentials for docker.io are kept.
@@ -50,7 +50,7 @@ func (a *app) registryAuth(image string) (string, error) {
 	}
 	host := registryOf(image)
 	auth, err := c.find(host)
-	if err != nil || auth == (registry.AuthConfig{}) {
+	if err != nil || auth == (client.AuthConfig{}) {
 		return "", err
 	}
 	auth.ServerAddress = host
@@ -60,7 +60,7 @@ func (a *app) registryAuth(image string) (string, error) {
 
 // find looks for credentials: of the registry's own helper, of the store, and
 // in the file.
-func (c *dockerConfig) find(host string) (registry.AuthConfig, error) {
+func (c *dockerConfig) find(host string) (client.AuthConfig, error) {
 	keys := []string{host, "https://" + host, "http://" + host}
 	if host == "docker.io" {
 		keys = []string{dockerHub, "docker.io", "index.docker.io"}
@@ -72,7 +72,7 @@ func (c *dockerConfig) find(host string) (registry.AuthConfig, error) {
 		}
 		if helper != "" {
 			auth, err := askHelper(helper, k)
-			if err != nil || auth != (registry.AuthConfig{}) {
+			if err != nil || auth != (client.AuthConfig{}) {
 				return auth, err
 			}
 		}
@@ -84,7 +84,7 @@ func (c *dockerConfig) find(host string) (registry.AuthConfig, error) {
 			}
 		}
 	}
-	return registry.AuthConfig{}, nil
+	return client.AuthConfig{}, nil
 }
 
 // bareHost takes scheme and path off a key of the file.
@@ -95,7 +95,7 @@ func bareHost(k string) string {
 }
 
 // decodeAuth splits the field auth, base64 of name:password.
-func decodeAuth(key string, a registry.AuthConfig) (registry.AuthConfig, error) {
+func decodeAuth(key string, a client.AuthConfig) (client.AuthConfig, error) {
 	if a.Auth == "" {
 		return a, nil
 	}
@@ -110,8 +110,8 @@ func decodeAuth(key string, a registry.AuthConfig) (registry.AuthConfig, error) 
 
 // askHelper asks docker-credential-NAME, as Docker does: the registry on its
 // standard input, JSON on its output.
-func askHelper(name, server string) (registry.AuthConfig, error) {
-	var auth registry.AuthConfig
+func askHelper(name, server string) (client.AuthConfig, error) {
+	var auth client.AuthConfig
 	program := "docker-credential-" + name
 	cmd := exec.Command(program, "get")
 	cmd.Stdin = strings.NewReader(server)

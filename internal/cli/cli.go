@@ -115,17 +115,45 @@ func Main(args []string) int {
 func (a *app) run(ctx context.Context, args []string) (code int) {
 	a.term = newTerminal(a)
 	defer a.term.restore()
-	root := a.tree(commandName(args))
-	root.SetArgs(args)
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	err := a.execute(ctx, args)
 	if a.c != nil {
 		a.c.Close()
 	}
 	a.term.restore()
 	return a.report(err)
+}
+
+// execute finds the command and runs it. A command that has no others below it
+// is run here, in cobra's order, without what cobra does first to find it: help
+// and completion commands, and a search for flags among the arguments.
+func (a *app) execute(ctx context.Context, args []string) error {
+	name := commandName(args)
+	root := a.tree(name)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	if subs := root.Commands(); len(subs) == 1 && len(args) > 0 && args[0] == name && !subs[0].HasSubCommands() {
+		return runCommand(ctx, subs[0], args[1:])
+	}
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+// runCommand runs one command with the arguments after its name.
+func runCommand(ctx context.Context, c *cobra.Command, args []string) error {
+	c.SetContext(ctx)
+	if err := c.ParseFlags(args); err != nil {
+		return c.FlagErrorFunc()(c, err)
+	}
+	if wanted, _ := c.Flags().GetBool("help"); wanted {
+		help(c, nil)
+		return nil
+	}
+	args = c.Flags().Args()
+	if err := c.ValidateArgs(args); err != nil {
+		return err
+	}
+	return c.RunE(c, args)
 }
 
 // exitError is an error that decides the exit code. An empty message prints

@@ -8,10 +8,10 @@ import (
 	"os"
 	"strings"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/client/container"
 )
 
 // When to pull an image.

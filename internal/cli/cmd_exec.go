@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/client/container"
 )
 
 // execFlags are the flags of exec.

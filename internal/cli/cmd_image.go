@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/moby/api/types/image"
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/client/image"
 )
 
 func cmdImage(a *app) *cobra.Command {

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
-	"github.com/moby/moby/api/types/image"
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/client/image"
 )
 
 func cmdImages(a *app) *cobra.Command {

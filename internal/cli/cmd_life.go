@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/client/container"
 )
 
 // errSkip tells each that a reference was dealt with, and is not to be printed.

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/api/types/volume"
 	"github.com/spf13/cobra"
 
 	"silo/api"
 	"silo/client"
+	"silo/client/volume"
 )
 
 // listFlags are the flags of a plain listing.

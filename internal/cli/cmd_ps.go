@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/client/container"
 )
 
 func cmdPs(a *app) *cobra.Command {

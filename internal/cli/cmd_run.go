@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"silo/client"
+	"silo/client/container"
 )
 
 // runFlags are the flags of run.

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
-	"github.com/moby/moby/api/types/container"
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/client/container"
 )
 
 func cmdStats(a *app) *cobra.Command {

@@ -11,10 +11,10 @@ import (
 	"text/tabwriter"
 
 	"github.com/docker/go-units"
-	"github.com/moby/moby/api/types/system"
 	"github.com/spf13/cobra"
 
 	"silo/api"
+	"silo/client/system"
 	programs "silo/internal/version"
 )
 

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/spf13/pflag"
 
 	"silo/api"
+	"silo/client/container"
 )
 
 // request makes the body of a create request of the flags. changed tells
@@ -60,7 +60,7 @@ func (o *createFlags) conflicts(f *pflag.FlagSet) error {
 		return fmt.Errorf("--pid %q: use private, host or container:NAME", o.pid)
 	case o.uts != "" && o.uts != "host":
 		return fmt.Errorf("--uts %q: use host", o.uts)
-	case !container.IpcMode(o.ipc).Valid():
+	case !ipcMode(o.ipc):
 		return fmt.Errorf("--ipc %q: use private, shareable, none, host or container:NAME", o.ipc)
 	case f.Changed("stop-timeout") && o.stopTimeout < -1:
 		return fmt.Errorf("--stop-timeout %d: use seconds, or -1 to wait for ever", o.stopTimeout)
@@ -274,4 +274,9 @@ func addresses(list []string) []netip.Addr {
 		}
 	}
 	return out
+}
+
+// ipcMode tells whether s is a mode of --ipc.
+func ipcMode(s string) bool {
+	return slices.Contains([]string{"", "none", "host", "private", "shareable"}, s) || strings.HasPrefix(s, "container:")
 }

@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/api/types/system"
-	"github.com/moby/moby/api/types/volume"
 
 	"silo/api"
+	"silo/client/container"
+	"silo/client/image"
+	"silo/client/system"
+	"silo/client/volume"
 )
 
 // world is a daemon with one of everything.

@@ -15,7 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/docker/go-units"
-	"github.com/moby/moby/api/types/container"
+
+	"silo/client/container"
 )
 
 // keyValueFiles reads files of name=value lines, as Docker's env files: blank

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
-	"github.com/moby/moby/api/types/container"
 
 	"silo/client"
+	"silo/client/container"
 )
 
 // session joins the user's streams with those of a container or an exec.
