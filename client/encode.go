@@ -15,15 +15,20 @@ import (
 // the tables that encoding/json makes for each type at its first use: those
 // take longer than all else that silo exec does.
 func appendJSON(b []byte, v reflect.Value) ([]byte, error) {
-	if v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Map:
 		if v.IsNil() {
 			return append(b, "null"...), nil
 		}
+	}
+	if k := v.Kind(); k == reflect.Pointer || k == reflect.Interface {
 		return appendJSON(b, v.Elem())
 	}
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
-		text, err := m.MarshalText()
-		return appendString(b, string(text)), err
+	if k := v.Kind(); (k == reflect.Struct || k == reflect.Slice) && v.Type().NumMethod() > 0 {
+		if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+			text, err := m.MarshalText()
+			return appendString(b, string(text)), err
+		}
 	}
 	switch v.Kind() {
 	case reflect.String:
@@ -53,11 +58,15 @@ func appendJSON(b []byte, v reflect.Value) ([]byte, error) {
 func appendFields(b []byte, v reflect.Value, first bool) ([]byte, bool, error) {
 	t := v.Type()
 	for i := range t.NumField() {
-		f, fv := t.Field(i), v.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if fv.IsZero() || name == "-" || !f.IsExported() {
+		fv := v.Field(i)
+		if fv.IsZero() {
 			continue
 		}
+		f := t.Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		var err error
 		if f.Anonymous && name == "" {
 			if b, first, err = appendFields(b, reflect.Indirect(fv), first); err != nil {
@@ -89,6 +98,10 @@ func appendMap(b []byte, v reflect.Value) ([]byte, error) {
 	var pairs []pair
 	for it := v.MapRange(); it.Next(); {
 		key := it.Key().String()
+		if it.Key().Kind() == reflect.String {
+			pairs = append(pairs, pair{key, it.Value()})
+			continue
+		}
 		if m, ok := it.Key().Interface().(encoding.TextMarshaler); ok {
 			text, err := m.MarshalText()
 			if err != nil {
