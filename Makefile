@@ -15,7 +15,7 @@ GOBUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 SUDO       := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := build
-.PHONY: help run build images reproduce install uninstall test quick-test check bench gen clean $(PROGRAMS)
+.PHONY: help run build images reproduce install uninstall test quick-test check fmt bench gen clean $(PROGRAMS)
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ quick-test: images ## run the tests that need neither root nor Debian packages
 
 check: ## formatting, vet, linters, our own rules, generated files
 	@tools/check
+
+fmt: ## lay out all Go code as check wants it
+	@tools/check fmt
 
 bench: build ## measure against the floor of the kernel; prints series and ratios
 	$(SUDO) env "PATH=$$PATH" $(GO) run ./bench

@@ -45,6 +45,7 @@ var Aliases = map[string][]string{
 	"sha1sum":   {"shasum", "-a", "1"},
 	"sha256sum": {"shasum", "-a", "256"},
 	"sha512sum": {"shasum", "-a", "512"},
+	"ss":        {"netstat"},
 	"zcat":      {"gzip", "-d", "-c"},
 }
 

@@ -117,6 +117,7 @@ func (t tree) dir(p string, mode fs.FileMode) { t[p] = entry{mode: fs.ModeDir | 
 func (t tree) file(p string, content []byte, mode fs.FileMode) {
 	t[p] = entry{mode: mode, content: content}
 }
+
 func (t tree) symlink(p, target string) { t[p] = entry{mode: fs.ModeSymlink | 0o777, target: target} }
 
 func (t tree) setMode(p string, mode fs.FileMode) {

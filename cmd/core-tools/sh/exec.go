@@ -134,7 +134,7 @@ func lookPath(hc interp.HandlerContext, name string) (string, error) {
 	if strings.Contains(name, "/") {
 		return executable(abs(name))
 	}
-	result := error(os.ErrNotExist)
+	result := os.ErrNotExist
 	for _, dir := range strings.Split(hc.Env.Get("PATH").String(), ":") {
 		p, err := executable(abs(filepath.Join(dir, name)))
 		if err == nil {

@@ -40,7 +40,6 @@ func terminal(t *testing.T) (person, programs *os.File) {
 type session struct {
 	t      *testing.T
 	person *os.File
-	seen   strings.Builder
 	output chan string
 }
 

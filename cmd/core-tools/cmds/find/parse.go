@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -340,7 +341,8 @@ func (p *parser) execute(args []string) bool {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := cmd.Run()
-	if _, ran := err.(*exec.ExitError); err != nil && !ran {
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
 		p.status.Note(err)
 	}
 	return err == nil

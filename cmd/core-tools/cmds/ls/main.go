@@ -281,8 +281,12 @@ func modeText(m fs.FileMode) string {
 		bit  fs.FileMode
 		text byte
 	}{
-		{fs.ModeDir, 'd'}, {fs.ModeSymlink, 'l'}, {fs.ModeNamedPipe, 'p'}, {fs.ModeSocket, 's'},
-		{fs.ModeCharDevice, 'c'}, {fs.ModeDevice, 'b'},
+		{fs.ModeDir, 'd'},
+		{fs.ModeSymlink, 'l'},
+		{fs.ModeNamedPipe, 'p'},
+		{fs.ModeSocket, 's'},
+		{fs.ModeCharDevice, 'c'},
+		{fs.ModeDevice, 'b'},
 	}
 	b := []byte(m.Perm().String())
 	for _, k := range kinds {

@@ -102,7 +102,7 @@ func (c config) connect() error {
 	if !c.opt.Has('z') && len(list) == 1 {
 		return c.dial(net.JoinHostPort(args[0], list[0]))
 	}
-	result := error(errQuiet)
+	result := errQuiet
 	for _, p := range list {
 		address := net.JoinHostPort(args[0], p)
 		conn, err := net.DialTimeout(c.network, address, c.wait)

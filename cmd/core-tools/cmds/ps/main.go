@@ -213,7 +213,6 @@ func print(rows []*process, r request, sys system, names *passwd.Names) {
 			fill := strings.Repeat(" ", wide[i]-len(c))
 			switch {
 			case columns[r.columns[i]].left && i == len(row)-1:
-				fill = ""
 				line.WriteString(c)
 			case columns[r.columns[i]].left:
 				line.WriteString(c + fill)

@@ -165,7 +165,6 @@ type state struct {
 	quiet     bool
 	deleted   bool
 	after     []string
-	replaced  bool
 }
 
 // run applies the commands; a result tells to quit with that status.

@@ -119,9 +119,7 @@ func parseField(word string) (int, string, error) {
 		return 0, "", fmt.Errorf("fields are numbers from 1 up")
 	}
 	rest := word[i:]
-	if strings.HasPrefix(rest, ".1") {
-		rest = rest[2:]
-	}
+	rest = strings.TrimPrefix(rest, ".1")
 	if strings.Trim(rest, "rnfbh") != "" {
 		return 0, "", fmt.Errorf("%s: not understood", rest)
 	}

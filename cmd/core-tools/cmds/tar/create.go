@@ -19,7 +19,7 @@ import (
 func (t *tool) create(f *os.File) error {
 	var w io.Writer = f
 	var z *gzip.Writer
-	if name := t.opt.Value('f', ""); t.opt.Has('z') || t.opt.Has('a') && (strings.HasSuffix(name, "gz")) {
+	if name := t.opt.Value('f', ""); t.opt.Has('z') || t.opt.Has('a') && strings.HasSuffix(name, "gz") {
 		z = gzip.NewWriter(f)
 		w = z
 	}
