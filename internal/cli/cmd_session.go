@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"silo/api"
+)
+
+func cmdSession(a *app) *cobra.Command {
+	var o listFlags
+	ls := &cobra.Command{
+		Use: "ls [OPTIONS]", Aliases: []string{"list"}, Short: "List the sessions of the host and of the containers",
+		Long:    "All processes of a container carry its session's number, and no other process does:\nsee /proc/PID/sessionid. Session 0 is the host's.",
+		Example: "silo session ls", Args: maxArgs(0),
+	}
+	o.add(ls, false)
+	ls.Flags().BoolVar(&o.noTrunc, "no-trunc", false, "Do not cut ids")
+	ls.RunE = func(c *cobra.Command, _ []string) error {
+		cl, err := a.client()
+		if err != nil {
+			return err
+		}
+		list, err := cl.Sessions(c.Context())
+		if err != nil {
+			return err
+		}
+		rows := make([]*sessionRow, len(list))
+		for i := range list {
+			rows[i] = &sessionRow{list[i], !o.noTrunc}
+		}
+		l := listing{
+			columns: []string{"Number", "Container", "Name", "IDs", "Processes", "Since"},
+			headers: map[string]string{
+				"Number": "SESSION", "Container": "CONTAINER", "Name": "NAME", "IDs": "IDS", "Processes": "PROCESSES",
+				"Since": "SINCE", "SinceAt": "SINCE",
+			},
+			format: o.format,
+		}
+		if o.quiet {
+			l.quiet = "Number"
+		}
+		return printRows(a.out, l, rows)
+	}
+	return group("session", "Sessions: which process belongs to which container", ls)
+}
+
+// sessionRow is one line of session ls.
+type sessionRow struct {
+	s     api.Session
+	trunc bool
+}
+
+func (*sessionRow) isRow() {}
+
+// Number is the session's number.
+func (r *sessionRow) Number() string { return strconv.FormatUint(uint64(r.s.Number), 10) }
+
+// Container is the id of its container, or nothing for the host's.
+func (r *sessionRow) Container() string {
+	if r.trunc {
+		return shortID(r.s.Container)
+	}
+	return r.s.Container
+}
+
+// Name is the name of its container.
+func (r *sessionRow) Name() string { return strings.TrimPrefix(r.s.Name, "/") }
+
+// IDs is the range of host user ids.
+func (r *sessionRow) IDs() string {
+	if r.s.IDRange.Count == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d-%d", r.s.IDRange.First, uint64(r.s.IDRange.First)+uint64(r.s.IDRange.Count)-1)
+}
+
+// Processes is how many processes carry the number.
+func (r *sessionRow) Processes() string { return strconv.Itoa(r.s.Processes) }
+
+// Since is how long ago it began.
+func (r *sessionRow) Since() string { return ago(r.s.Since) }
+
+// SinceAt is when it began.
+func (r *sessionRow) SinceAt() string { return r.s.Since.Format(time.RFC3339) }
