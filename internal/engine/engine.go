@@ -85,7 +85,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 			e.cancel()
 		}
 	}()
-	for _, dir := range []string{o.Data, e.containersDir(), o.Run} {
+	for _, dir := range []string{o.Data, e.containersDir(), o.Run, filepath.Join(o.Data, "seccomp")} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("make data root: %w", err)
 		}

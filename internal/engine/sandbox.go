@@ -361,5 +361,10 @@ func (e *Engine) baseOverlay(b *sandbox, imageID string) (*linux.FD, error) {
 	if err := linux.IDMap(base, b.userns, false); err != nil {
 		return nil, fmt.Errorf("show the image with the container's ids: %w", err)
 	}
-	return overlay(e.o.Run, b.id, base, b.disk.Mount)
+	var root *linux.FD
+	err = linux.WithFSUser(b.first, func() (err error) {
+		root, err = overlay(e.o.Run, b.id, base, b.disk.Mount)
+		return err
+	})
+	return root, err
 }

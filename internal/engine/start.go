@@ -78,14 +78,28 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	if terr := c.transition(container.StateExited); terr == nil {
 		c.st.ExitCode, c.st.Error, c.st.Finished, c.st.PID, c.st.Agent = code, err.Error(), time.Now().UTC(), 0, 0
 	}
-	pending := c.pending
-	c.pending = nil
+	pending, waiters := c.pending, c.waiters
+	c.pending, c.waiters = nil, nil
+	remove := c.rec.HostConfig.AutoRemove
 	c.mu.Unlock()
 	for _, p := range pending {
 		p.conn.Close()
 	}
+	for _, w := range waiters {
+		close(w)
+	}
 	if box != nil {
 		e.endpointGone(c, box)
+	}
+	if remove {
+		e.removeRecord(c, false)
+		if box == nil {
+			box = &sandbox{id: c.rec.ID, dir: c.dir, first: c.rec.FirstID}
+		}
+		e.destroySandbox(box, true)
+		return err
+	}
+	if box != nil {
 		e.destroySandbox(box, false)
 	}
 	c.saveState()
