@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"strconv"
-
 	"silo/client/container"
+	"strconv"
 )
 
 // Filters is what listings take: key to alternatives.
@@ -233,7 +232,7 @@ func (c *Client) ContainerWaitAsk(ctx context.Context, ref string, condition con
 		return nil, err
 	}
 	if err := w.k.send(w.r); err != nil {
-		w.k.Close()
+		w.k.end()
 		return nil, &LostError{Err: err}
 	}
 	return w, nil

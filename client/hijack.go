@@ -39,7 +39,7 @@ func (c *Client) hijack(ctx context.Context, r *request) (*Stream, error) {
 	}
 	resp, err := k.answer(ctx, r, k.sendAll(r))
 	if err != nil {
-		k.Close()
+		k.end()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -49,7 +49,7 @@ func (c *Client) hijack(ctx context.Context, r *request) (*Stream, error) {
 		return nil, answerError(resp)
 	}
 	if !resp.stop() {
-		k.Close()
+		k.end()
 		return nil, context.Cause(ctx)
 	}
 	return &Stream{

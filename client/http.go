@@ -87,6 +87,9 @@ type socket interface {
 
 func newConn(n socket) *conn { return &conn{socket: n, r: bufio.NewReaderSize(n, 8<<10)} }
 
+// end closes the connection; there is nothing to be done about an error.
+func (k *conn) end() { _ = k.Close() }
+
 // send writes a request that has no stream.
 func (k *conn) send(r *request) error {
 	k.used = true
@@ -103,7 +106,7 @@ func (k *conn) sendAll(r *request) chan error {
 	}
 	sent := make(chan error, 1)
 	if err != nil {
-		k.Close()
+		k.end()
 		sent <- err
 	} else {
 		go func() { sent <- k.sendChunks(r.stream) }()
@@ -114,7 +117,7 @@ func (k *conn) sendAll(r *request) chan error {
 // answer reads the head of the answer. The connection belongs to the response
 // until its body has been read.
 func (k *conn) answer(ctx context.Context, r *request, sent chan error) (*response, error) {
-	stop := context.AfterFunc(ctx, func() { k.Close() })
+	stop := context.AfterFunc(ctx, k.end)
 	resp, err := k.readHead(r)
 	if err != nil {
 		stop()
@@ -153,7 +156,7 @@ func (k *conn) sendChunks(src io.Reader) error {
 			return nil
 		}
 		if err != nil {
-			k.Close() // half a body must not look whole
+			k.end() // half a body must not look whole
 			return err
 		}
 	}
@@ -211,7 +214,7 @@ func (k *conn) line(budget *int) (string, error) {
 			return "", errHead
 		}
 		out = append(out, part...)
-		if err == bufio.ErrBufferFull {
+		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
 		if err != nil {
@@ -291,11 +294,11 @@ func (r *response) read(p []byte) (int, error) {
 	}
 	n, err := r.conn.r.Read(p)
 	if r.left < 0 {
-		r.done = err == io.EOF
+		r.done = errors.Is(err, io.EOF)
 		return n, err
 	}
 	r.left -= int64(n)
-	if err == io.EOF && r.left > 0 {
+	if errors.Is(err, io.EOF) && r.left > 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil && r.left == 0 {
@@ -349,20 +352,25 @@ func (r *response) endChunk() error {
 }
 
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// Close gives the connection back if the body was read to its end, else
-// closes it.
+// Close is end.
 func (r *response) Close() error {
+	r.end()
+	return nil
+}
+
+// end gives the connection back if the body was read to its end, else closes
+// it.
+func (r *response) end() {
 	if r.done && r.err == nil {
 		r.err = io.EOF
 	}
 	r.finish()
-	return nil
 }
 
 func (r *response) finish() {
@@ -370,7 +378,8 @@ func (r *response) finish() {
 		running := r.stop != nil && !r.stop()
 		if r.sent != nil {
 			select {
-			case <-r.sent:
+			case err := <-r.sent:
+				r.keep = r.keep && err == nil
 			case <-time.After(time.Second): // the daemon answered without reading it all
 				r.keep = false
 			}
@@ -379,6 +388,6 @@ func (r *response) finish() {
 			r.release()
 			return
 		}
-		r.conn.Close()
+		r.conn.end()
 	})
 }

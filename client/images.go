@@ -4,9 +4,8 @@ import (
 	"context"
 	"io"
 	"net/url"
-	"strings"
-
 	"silo/client/image"
+	"strings"
 )
 
 func img(ref, rest string) string {

@@ -6,7 +6,7 @@
 // time that a short command takes. Fields of such types become json.RawMessage
 // here. A test in each package compares the copies with the originals.
 //
-// Usage: go run ./client/gen, at the root of the module.
+// Usage: go run ./client/gen [ROOT]; ROOT is the root of the module.
 package main
 
 import (
@@ -77,6 +77,9 @@ type output struct {
 var sources = map[string]*source{}
 
 func main() {
+	if len(os.Args) > 1 {
+		check(os.Chdir(os.Args[1]))
+	}
 	for name, types := range packages {
 		o := &output{name: name, decls: map[string]string{}, imports: map[string]bool{}, consts: map[string]string{}}
 		for _, t := range types {

@@ -10,9 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-
 	"silo/client"
+	"strings"
 )
 
 // dockerConfig is what silo reads of Docker's config.json.

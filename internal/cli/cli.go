@@ -12,12 +12,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"silo/client"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"silo/client"
 )
 
 // build makes one command.

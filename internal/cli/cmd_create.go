@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"silo/client"
+	"silo/client/container"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"silo/client"
-	"silo/client/container"
 )
 
 // When to pull an image.

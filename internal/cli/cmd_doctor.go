@@ -3,10 +3,9 @@ package cli
 import (
 	"fmt"
 	"io"
+	"silo/api"
 
 	"github.com/spf13/cobra"
-
-	"silo/api"
 )
 
 func cmdDoctor(a *app) *cobra.Command {

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"github.com/spf13/cobra"
-
 	"silo/client"
 	"silo/client/container"
+
+	"github.com/spf13/cobra"
 )
 
 // execFlags are the flags of exec.

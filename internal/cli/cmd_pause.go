@@ -2,10 +2,9 @@ package cli
 
 import (
 	"context"
+	"silo/client"
 
 	"github.com/spf13/cobra"
-
-	"silo/client"
 )
 
 func cmdPause(a *app) *cobra.Command {

@@ -3,15 +3,14 @@ package cli
 import (
 	"fmt"
 	"net"
+	"silo/client"
+	"silo/client/container"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"silo/client"
-	"silo/client/container"
 )
 
 func cmdPs(a *app) *cobra.Command {

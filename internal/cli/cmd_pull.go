@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"silo/client"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"silo/client"
 )
 
 func cmdPull(a *app) *cobra.Command {

@@ -3,10 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"silo/client"
 
 	"github.com/spf13/cobra"
-
-	"silo/client"
 )
 
 func cmdRm(a *app) *cobra.Command {

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/spf13/cobra"
-
 	"silo/client"
 	"silo/client/image"
+
+	"github.com/spf13/cobra"
 )
 
 func cmdRmi(a *app) *cobra.Command {

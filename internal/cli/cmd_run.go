@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"silo/client"
+	"silo/client/container"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"silo/client"
-	"silo/client/container"
 )
 
 // runFlags are the flags of run.
@@ -137,14 +136,14 @@ func (a *app) startAttached(ctx context.Context, c *client.Client, t attached) e
 	}
 	stream, err := c.ContainerAttach(ctx, t.id, t.AttachOptions)
 	if werr := w.Begun(); err == nil && werr != nil {
-		stream.Close()
+		_ = stream.Close()
 		err = werr
 	}
 	if err != nil {
 		return err
 	}
 	if err := c.ContainerStart(ctx, t.id); err != nil {
-		stream.Close()
+		_ = stream.Close()
 		if t.remove {
 			_, _ = w.Result() // it is removed, as it would be after an end
 		}

@@ -2,13 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"silo/api"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"silo/api"
 )
 
 func cmdSession(a *app) *cobra.Command {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"silo/client"
+	"silo/client/container"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,9 +15,6 @@ import (
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
-
-	"silo/client"
-	"silo/client/container"
 )
 
 func cmdStats(a *app) *cobra.Command {

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/spf13/cobra"
-
 	"silo/client"
 	"silo/client/container"
+
+	"github.com/spf13/cobra"
 )
 
 // updateFlags are the limits that can change while a container runs.

@@ -3,11 +3,10 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"silo/client/container"
 	"strconv"
 
 	"github.com/spf13/cobra"
-
-	"silo/client/container"
 )
 
 func cmdWait(a *app) *cobra.Command {

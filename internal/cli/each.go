@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"silo/client"
 	"sync"
 
 	"github.com/spf13/cobra"
-
-	"silo/client"
 )
 
 // errSkip tells each that a reference was dealt with, and is not to be printed.
@@ -37,7 +36,7 @@ func (a *app) each(ctx context.Context, refs []string, do func(ctx context.Conte
 	for i, ref := range refs {
 		<-done[i]
 		if errs[i] != nil {
-			if errs[i] == errSkip {
+			if errors.Is(errs[i], errSkip) {
 				errs[i] = nil
 			}
 			continue

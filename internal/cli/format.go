@@ -47,22 +47,17 @@ func printRows[T any](w io.Writer, l listing, rows []T) error {
 
 func printTable[T any](w io.Writer, l listing, rows []T) error {
 	return tabulate(w, func(w io.Writer) {
+		line := make([]string, len(l.columns))
 		for i, c := range l.columns {
-			if i > 0 {
-				io.WriteString(w, "\t")
-			}
-			io.WriteString(w, l.headers[c])
+			line[i] = l.headers[c]
 		}
-		io.WriteString(w, "\n")
+		fmt.Fprintln(w, strings.Join(line, "\t"))
 		for _, r := range rows {
 			v := reflect.ValueOf(r)
 			for i, c := range l.columns {
-				if i > 0 {
-					io.WriteString(w, "\t")
-				}
-				fmt.Fprint(w, v.MethodByName(c).Call(nil)[0].Interface())
+				line[i] = fmt.Sprint(v.MethodByName(c).Call(nil)[0].Interface())
 			}
-			io.WriteString(w, "\n")
+			fmt.Fprintln(w, strings.Join(line, "\t"))
 		}
 	})
 }
@@ -96,7 +91,7 @@ func printTemplate[T any](w io.Writer, l listing, rows []T) error {
 		// Headings stay as they are, whatever the template makes of values.
 		// A field of a field has none.
 		_ = t.Funcs(headerFuncs()).Execute(w, header(l.headers))
-		io.WriteString(w, "\n")
+		fmt.Fprintln(w)
 		_, _ = body.WriteTo(w)
 	})
 }

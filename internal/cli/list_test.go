@@ -4,6 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"silo/api"
+	"silo/client/container"
+	"silo/client/image"
+	"silo/client/system"
+	"silo/client/volume"
 	"slices"
 	"strings"
 	"testing"
@@ -11,12 +16,6 @@ import (
 
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
-
-	"silo/api"
-	"silo/client/container"
-	"silo/client/image"
-	"silo/client/system"
-	"silo/client/volume"
 )
 
 // world is a daemon with one of everything.

@@ -237,10 +237,14 @@ func plain(f func(string) string) func(string) (string, error) {
 func TestValues(t *testing.T) {
 	var n int64
 	for _, c := range []struct{ kind, in, want string }{
-		{"bytes", "64m", "67108864"}, {"bytes", "1.5g", "1610612736"}, {"bytes", "5", "5"},
+		{"bytes", "64m", "67108864"},
+		{"bytes", "1.5g", "1610612736"},
+		{"bytes", "5", "5"},
 		{"bytes", "-1", `"-1" is not a size: use a number of bytes, or one with b, k, m or g`},
-		{"swap", "-1", "-1"}, {"swap", "1k", "1024"},
-		{"cpus", "1.5", "1500000000"}, {"cpus", "0.000000001", "1"},
+		{"swap", "-1", "-1"},
+		{"swap", "1k", "1024"},
+		{"cpus", "1.5", "1500000000"},
+		{"cpus", "0.000000001", "1"},
 		{"cpus", "0.0000000001", `"0.0000000001" is too precise or too large: nine decimals at most`},
 		{"cpus", "many", `"many" is not a number of processors`},
 	} {

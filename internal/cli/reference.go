@@ -1,5 +1,7 @@
 package cli
 
+//go:generate go run ./gen ../../docs/reference/cli.md
+
 import (
 	"bytes"
 	"fmt"

@@ -7,14 +7,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"silo/client"
+	"silo/client/container"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
-
-	"silo/client"
-	"silo/client/container"
 )
 
 // session joins the user's streams with those of a container or an exec.
@@ -37,7 +36,7 @@ func (s *session) run(ctx context.Context) error {
 		}
 	}
 	defer t.restore()
-	defer s.stream.Close()
+	defer func() { _ = s.stream.Close() }()
 	if !s.in && !s.quiet {
 		_ = s.stream.CloseWrite() // the container may be gone: output tells
 		return s.copyOut()

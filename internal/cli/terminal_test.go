@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"silo/internal/linux"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,8 +18,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/term"
-
-	"silo/internal/linux"
 )
 
 // pty is a terminal with the test at its other end.

@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"os"
-
 	"silo/internal/cli"
 )
 
