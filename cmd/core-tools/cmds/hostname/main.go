@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -13,7 +12,7 @@ import (
 )
 
 func main() {
-	opt := getopt.Parse("fsdiI", "hostname [-f | -s | -d | -i | -I] | hostname name", nil)
+	opt := getopt.Parse("fsdiI", "hostname [-fsdiI] | hostname name", nil)
 	if len(opt.Operands) > 0 {
 		if err := syscall.Sethostname([]byte(opt.Operands[0])); err != nil {
 			fail(fmt.Errorf("set the name to %s: %w", opt.Operands[0], err))
@@ -42,9 +41,9 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// addresses are those of all interfaces but the loopback, without link-local
-// ones. They come from the kernel directly: package net would cost more time at
-// the start of every command in this program.
+// addresses are the IPv4 addresses of all interfaces but the loopback. They
+// come from the kernel directly: package net would cost more time at the start
+// of every command in this program.
 func addresses() []string {
 	rib, err := syscall.NetlinkRIB(syscall.RTM_GETADDR, syscall.AF_UNSPEC)
 	if err != nil {
@@ -64,9 +63,8 @@ func addresses() []string {
 			continue
 		}
 		for _, a := range attrs {
-			// IFA_ADDRESS; on the kinds of links in containers it is the own one.
-			if ip, ok := netip.AddrFromSlice(a.Value); ok && a.Attr.Type == syscall.IFA_ADDRESS && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
-				list = append(list, ip.String())
+			if ip := a.Value; a.Attr.Type == syscall.IFA_LOCAL && len(ip) == 4 && ip[0] != 127 {
+				list = append(list, fmt.Sprintf("%d.%d.%d.%d", ip[0], ip[1], ip[2], ip[3]))
 			}
 		}
 	}
