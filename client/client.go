@@ -17,10 +17,11 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"silo/internal/linux"
 	"strings"
 	"sync"
 	"syscall"
+
+	"silo/internal/linux"
 )
 
 // DefaultHost is where silod listens if nothing else is said.

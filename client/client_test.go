@@ -9,14 +9,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"silo/client/container"
-	"silo/internal/testenv"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"silo/client/container"
+	"silo/internal/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }

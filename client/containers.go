@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"silo/client/container"
 	"strconv"
+
+	"silo/client/container"
 )
 
 // Filters is what listings take: key to alternatives.

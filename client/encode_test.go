@@ -5,11 +5,12 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
-	"silo/client/container"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/network"
+
+	"silo/client/container"
 )
 
 // TestEncodeIsJSON encodes random requests and compares what a reader gets

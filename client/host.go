@@ -4,11 +4,12 @@ import (
 	"context"
 	"io"
 	"net/url"
+
+	"github.com/moby/moby/api/types/network"
+
 	"silo/api"
 	"silo/client/system"
 	"silo/client/volume"
-
-	"github.com/moby/moby/api/types/network"
 )
 
 // Networks lists networks.

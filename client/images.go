@@ -4,8 +4,9 @@ import (
 	"context"
 	"io"
 	"net/url"
-	"silo/client/image"
 	"strings"
+
+	"silo/client/image"
 )
 
 func img(ref, rest string) string {

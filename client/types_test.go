@@ -3,16 +3,17 @@ package client
 import (
 	"encoding/json"
 	"reflect"
-	"silo/client/container"
-	"silo/client/image"
-	"silo/client/system"
-	"silo/client/volume"
 	"testing"
 
 	mobycontainer "github.com/moby/moby/api/types/container"
 	mobyimage "github.com/moby/moby/api/types/image"
 	mobysystem "github.com/moby/moby/api/types/system"
 	mobyvolume "github.com/moby/moby/api/types/volume"
+
+	"silo/client/container"
+	"silo/client/image"
+	"silo/client/system"
+	"silo/client/volume"
 )
 
 // TestTypesAreDockers compares the copies that client/gen made with the

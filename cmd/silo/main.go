@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+
 	"silo/internal/cli"
 )
 

@@ -10,8 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"silo/client"
 	"strings"
+
+	"silo/client"
 )
 
 // dockerConfig is what silo reads of Docker's config.json.

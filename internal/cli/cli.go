@@ -12,11 +12,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"silo/client"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 // build makes one command.

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"silo/client"
-	"silo/client/container"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
+	"silo/client/container"
 )
 
 // When to pull an image.

@@ -2,10 +2,11 @@ package cli
 
 import (
 	"path/filepath"
-	"silo/api"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"silo/api"
 )
 
 func cmdDisk(a *app) *cobra.Command {

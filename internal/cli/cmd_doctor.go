@@ -3,9 +3,10 @@ package cli
 import (
 	"fmt"
 	"io"
-	"silo/api"
 
 	"github.com/spf13/cobra"
+
+	"silo/api"
 )
 
 func cmdDoctor(a *app) *cobra.Command {

@@ -3,13 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
-	"silo/client"
 	"sort"
 	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/events"
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 func cmdEvents(a *app) *cobra.Command {

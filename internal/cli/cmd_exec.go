@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"silo/client"
-	"silo/client/container"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
+	"silo/client/container"
 )
 
 // execFlags are the flags of exec.

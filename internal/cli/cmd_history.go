@@ -2,11 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"silo/client/image"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"silo/client/image"
 )
 
 func cmdHistory(a *app) *cobra.Command {

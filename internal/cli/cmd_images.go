@@ -1,14 +1,15 @@
 package cli
 
 import (
-	"silo/client"
-	"silo/client/image"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
+
+	"silo/client"
+	"silo/client/image"
 )
 
 func cmdImages(a *app) *cobra.Command {

@@ -3,11 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
-	"silo/client/system"
 	"strings"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
+
+	"silo/client/system"
 )
 
 func cmdInfo(a *app) *cobra.Command {

@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"silo/client"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 // kinds lists what inspect looks for, in order.

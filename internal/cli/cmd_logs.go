@@ -2,10 +2,11 @@ package cli
 
 import (
 	"io"
-	"silo/client"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 func cmdLogs(a *app) *cobra.Command {

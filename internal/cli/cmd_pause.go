@@ -2,9 +2,10 @@ package cli
 
 import (
 	"context"
-	"silo/client"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 func cmdPause(a *app) *cobra.Command {

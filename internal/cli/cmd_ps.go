@@ -3,14 +3,15 @@ package cli
 import (
 	"fmt"
 	"net"
-	"silo/client"
-	"silo/client/container"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
+	"silo/client/container"
 )
 
 func cmdPs(a *app) *cobra.Command {

@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"silo/client"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 func cmdPull(a *app) *cobra.Command {

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"silo/client"
-	"silo/client/image"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
+	"silo/client/image"
 )
 
 func cmdRmi(a *app) *cobra.Command {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"silo/client"
-	"silo/client/container"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"silo/client"
+	"silo/client/container"
 )
 
 // runFlags are the flags of run.

@@ -2,12 +2,13 @@ package cli
 
 import (
 	"fmt"
-	"silo/api"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"silo/api"
 )
 
 func cmdSession(a *app) *cobra.Command {

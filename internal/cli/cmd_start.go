@@ -3,9 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
-	"silo/client"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 func cmdStart(a *app) *cobra.Command {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"silo/client"
-	"silo/client/container"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +13,9 @@ import (
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
+
+	"silo/client"
+	"silo/client/container"
 )
 
 func cmdStats(a *app) *cobra.Command {

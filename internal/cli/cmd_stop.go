@@ -3,9 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"silo/client"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 func cmdStop(a *app) *cobra.Command {

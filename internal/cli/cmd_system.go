@@ -3,11 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
-	"silo/client/system"
 	"strconv"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
+
+	"silo/client/system"
 )
 
 func humanSize(n uint64) string { return units.HumanSize(float64(n)) }

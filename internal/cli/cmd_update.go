@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"silo/client"
-	"silo/client/container"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
+	"silo/client/container"
 )
 
 // updateFlags are the limits that can change while a container runs.

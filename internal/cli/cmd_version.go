@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"silo/client/system"
 	"sort"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"silo/client/system"
 	programs "silo/internal/version"
 )
 

@@ -3,11 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
-	"silo/client"
-	"silo/client/volume"
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
+	"silo/client/volume"
 )
 
 func cmdVolume(a *app) *cobra.Command {

@@ -3,10 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"silo/client/container"
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"silo/client/container"
 )
 
 func cmdWait(a *app) *cobra.Command {

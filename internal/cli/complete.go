@@ -2,12 +2,13 @@ package cli
 
 import (
 	"context"
-	"silo/client"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)

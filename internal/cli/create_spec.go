@@ -6,13 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"silo/api"
-	"silo/client/container"
 	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/spf13/pflag"
+
+	"silo/api"
+	"silo/client/container"
 )
 
 // request makes the body of a create request of the flags. changed tells

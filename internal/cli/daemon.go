@@ -8,10 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"silo/client"
 	"strings"
 	"syscall"
 	"time"
+
+	"silo/client"
 )
 
 // daemonWait is how long a daemon that was started may take to answer.

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"silo/client"
 	"sync"
 
 	"github.com/spf13/cobra"
+
+	"silo/client"
 )
 
 // errSkip tells each that a reference was dealt with, and is not to be printed.

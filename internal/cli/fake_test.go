@@ -13,12 +13,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"silo/internal/testenv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"silo/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

@@ -4,11 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"silo/api"
-	"silo/client/container"
-	"silo/client/image"
-	"silo/client/system"
-	"silo/client/volume"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +11,12 @@ import (
 
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
+
+	"silo/api"
+	"silo/client/container"
+	"silo/client/image"
+	"silo/client/system"
+	"silo/client/volume"
 )
 
 // world is a daemon with one of everything.

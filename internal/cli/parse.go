@@ -9,13 +9,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"silo/client/container"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/docker/go-units"
+
+	"silo/client/container"
 )
 
 // keyValueFiles reads files of name=value lines, as Docker's env files: blank

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"silo/client"
 	"strings"
 
 	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/jsonstream"
+
+	"silo/client"
 )
 
 // progress shows the messages of a long operation: on a terminal one line for

@@ -8,13 +8,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"silo/client/container"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"silo/client/container"
 )
 
 const fullID = "4cf3fe2a0b81a4e1c7e14e5a9fd4e1b2e7a14c8f0b7d6c5a4b3c2d1e0f9a8b7c"

@@ -7,13 +7,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"silo/client"
-	"silo/client/container"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
+
+	"silo/client"
+	"silo/client/container"
 )
 
 // session joins the user's streams with those of a container or an exec.

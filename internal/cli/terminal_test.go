@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"silo/internal/linux"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/term"
+
+	"silo/internal/linux"
 )
 
 // pty is a terminal with the test at its other end.

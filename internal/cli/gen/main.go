@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+
 	"silo/internal/cli"
 )
 
