@@ -78,7 +78,7 @@ func lookupUser(spec string, more []string) (user, error) {
 	}
 	if !found {
 		if !isNumber {
-			return u, errs.Invalidf("unable to find user %s: no matching entries in passwd file", name)
+			return u, errs.Invalidf("user %s: unable to find it: no matching entries in passwd file", name)
 		}
 		u.uid = number
 		if number == 0 {
@@ -124,7 +124,7 @@ func lookupGroup(groups [][]string, name string) (uint32, error) {
 	if isNumber {
 		return checkGroup(number)
 	}
-	return 0, errs.Invalidf("unable to find group %s: no matching entries in group file", name)
+	return 0, errs.Invalidf("group %s: unable to find it: no matching entries in group file", name)
 }
 
 func checkGroup(gid uint32) (uint32, error) {

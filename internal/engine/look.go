@@ -61,7 +61,7 @@ func parsePS(out []byte, pids []int) (container.TopResponse, error) {
 		if i == 0 {
 			t.Titles = f
 			if column = slices.Index(f, "PID"); column < 0 {
-				return t, errs.Invalidf("couldn't find PID field in ps output")
+				return t, errs.Invalidf("ps: no PID field in its output: give options that show it")
 			}
 			continue
 		}

@@ -196,30 +196,33 @@ func parseMount(s mount.Mount) (mountRecord, error) {
 			m.NoCopy = o.NoCopy
 		}
 	case mount.TypeTmpfs:
-		m.Type = "tmpfs"
 		if s.Source != "" {
 			return bad("field Source must not be specified")
 		}
-		if o := s.TmpfsOptions; o != nil {
-			var list []string
-			if o.SizeBytes > 0 {
-				list = append(list, fmt.Sprintf("size=%d", o.SizeBytes))
-			}
-			if o.Mode != 0 {
-				list = append(list, fmt.Sprintf("mode=%o", o.Mode))
-			}
-			for _, kv := range o.Options {
-				list = append(list, strings.Join(kv, "="))
-			}
-			m.Options = strings.Join(list, ",")
-		}
-		if s.ReadOnly {
-			m.Options = strings.TrimPrefix(m.Options+",ro", ",")
-		}
+		m.Type, m.Options = "tmpfs", tmpfsOptions(s)
 	default:
 		return bad("mount type unknown: give bind, volume or tmpfs")
 	}
 	return m, nil
+}
+
+func tmpfsOptions(s mount.Mount) string {
+	var list []string
+	if o := s.TmpfsOptions; o != nil {
+		if o.SizeBytes > 0 {
+			list = append(list, fmt.Sprintf("size=%d", o.SizeBytes))
+		}
+		if o.Mode != 0 {
+			list = append(list, fmt.Sprintf("mode=%o", o.Mode))
+		}
+		for _, kv := range o.Options {
+			list = append(list, strings.Join(kv, "="))
+		}
+	}
+	if s.ReadOnly {
+		list = append(list, "ro")
+	}
+	return strings.Join(list, ",")
 }
 
 // openMounts makes the detached mounts of a container: bind mounts and

@@ -20,7 +20,46 @@ type standbys struct {
 	making int
 	closed bool
 	wake   chan struct{}
-	failed int // in a row
+	failed int       // in a row
+	busy   time.Time // when a container was last made, started or ended
+}
+
+// Making a standby takes a processor's time from the container that has just
+// taken one: as long as others are ready it waits until nothing has started or
+// ended for quiet, but no longer than patience.
+const (
+	quiet    = 15 * time.Millisecond
+	patience = 150 * time.Millisecond
+)
+
+// touch notes that a container is being made, started or ended.
+func (s *standbys) touch() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.busy = time.Now()
+	s.mu.Unlock()
+}
+
+// settle waits for a quiet moment while others are ready.
+func (s *standbys) settle() {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		s.mu.Lock()
+		wait := quiet - time.Since(s.busy)
+		if len(s.ready) == 0 {
+			wait = 0
+		}
+		s.mu.Unlock()
+		if wait <= 0 {
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-s.e.ctx.Done():
+			return
+		}
+	}
 }
 
 // fillers is how many standbys are made at the same time: making one mostly
@@ -45,6 +84,7 @@ func (s *standbys) take() *sandbox {
 	}
 	b := s.ready[0]
 	s.ready = s.ready[1:]
+	s.busy = time.Now()
 	return b
 }
 
@@ -58,6 +98,7 @@ func (s *standbys) poke() {
 // fill keeps the wanted number ready until the engine closes.
 func (s *standbys) fill() {
 	for {
+		s.settle()
 		s.mu.Lock()
 		n := min(s.want-len(s.ready)-s.making, fillers-s.making)
 		if s.closed {

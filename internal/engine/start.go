@@ -108,6 +108,7 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 
 func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
 	r := c.record()
+	e.standby.touch()
 	c.mu.Lock()
 	b := c.box
 	c.mu.Unlock()

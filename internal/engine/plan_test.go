@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/api/types/container"
+
+	"silo/internal/errs"
+)
+
+func TestIDAllocator(t *testing.T) {
+	a := newIDAllocator(IDPool{First: 1 << 20, Count: 3 * rangeSize}, "seed")
+	got := map[uint32]bool{}
+	for range 3 {
+		first, err := a.take()
+		if err != nil || got[first] || first < 1<<20 || first%rangeSize != 0 {
+			t.Fatalf("take: %d, %v, had %v", first, err, got)
+		}
+		got[first] = true
+	}
+	if _, err := a.take(); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("an empty pool gives %v", err)
+	}
+	a.release(1 << 20)
+	if a.claim(1<<20) == false || a.claim(1<<20) {
+		t.Error("a range is claimed once")
+	}
+}
+
+func TestParseIDPool(t *testing.T) {
+	for in, ok := range map[string]bool{"1879048192:268369920": true, "65536:65536": true, "": false, "5": false, "0:65536": false, "65536:1": false, "4294901760:131072": false, "x:y": false} {
+		if _, err := ParseIDPool(in); (err == nil) != ok {
+			t.Errorf("ParseIDPool(%q): %v", in, err)
+		}
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		add, drop []string
+		has, not  string
+		bad       bool
+	}{
+		{name: "default", has: "CAP_CHOWN", not: "CAP_SYS_ADMIN"},
+		{name: "add", add: []string{"sys_admin"}, has: "CAP_SYS_ADMIN", not: "CAP_NET_ADMIN"},
+		{name: "drop", drop: []string{"CAP_CHOWN"}, has: "CAP_KILL", not: "CAP_CHOWN"},
+		{name: "drop all add one", drop: []string{"ALL"}, add: []string{"NET_RAW"}, has: "CAP_NET_RAW", not: "CAP_CHOWN"},
+		{name: "add all drop one", drop: []string{"SYS_TIME"}, add: []string{"all"}, has: "CAP_SYS_ADMIN", not: "CAP_SYS_TIME"},
+		{name: "unknown", add: []string{"FLY"}, bad: true},
+	} {
+		caps, err := capabilities(&container.HostConfig{CapAdd: tt.add, CapDrop: tt.drop})
+		if (err != nil) != tt.bad {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		set := map[string]bool{}
+		for _, c := range caps {
+			set[c] = true
+		}
+		if !tt.bad && (!set[tt.has] || set[tt.not]) {
+			t.Errorf("%s: %v", tt.name, caps)
+		}
+	}
+}
+
+func TestWantsPID(t *testing.T) {
+	for _, tt := range []struct {
+		mode, isolation string
+		args            []string
+		want, bad       bool
+	}{
+		{args: []string{"sh"}},
+		{args: []string{"/sbin/init"}, want: true},
+		{args: []string{"/usr/lib/systemd/systemd"}, want: true},
+		{args: []string{"tini", "--", "x"}, want: true},
+		{args: []string{"/sbin/init"}, isolation: "process"},
+		{mode: "private", want: true},
+		{isolation: "pid", want: true},
+		{mode: "host"},
+		{mode: "host", isolation: "pid", bad: true},
+		{mode: "container:x", bad: true},
+		{isolation: "hyperv", bad: true},
+	} {
+		got, err := wantsPID(&container.HostConfig{PidMode: container.PidMode(tt.mode), Isolation: container.Isolation(tt.isolation)}, tt.args)
+		if got != tt.want || (err != nil) != tt.bad {
+			t.Errorf("%+v: %v, %v", tt, got, err)
+		}
+	}
+}
+
+func TestMergeEnv(t *testing.T) {
+	got := mergeEnv([]string{"PATH=/bin", "A=image", "B=image"}, []string{"A=user", "B", "C=user"})
+	if diff := cmp.Diff([]string{"PATH=/bin", "A=user", "C=user"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := mergeEnv(nil, nil); len(got) != 1 || got[0] != defaultPath {
+		t.Errorf("without PATH: %v", got)
+	}
+}
+
+func TestDetachKeys(t *testing.T) {
+	for in, want := range map[string]string{"": "\x10\x11", "ctrl-a": "\x01", "a,ctrl-b": "a\x02", "ctrl-@": "\x00", "ctrl-_": "\x1f"} {
+		if got, err := detachKeys(in); err != nil || string(got) != want {
+			t.Errorf("detachKeys(%q) = %q, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"ctrl-", "ab", "ctrl-ab", "ctrl-1", ","} {
+		if _, err := detachKeys(in); !errs.Is(err, errs.Invalid) {
+			t.Errorf("detachKeys(%q): %v", in, err)
+		}
+	}
+}
+
+func TestParseSignal(t *testing.T) {
+	for in, want := range map[string]int{"9": 9, "KILL": 9, "SIGTERM": 15, "sigint": 2, "RTMIN+3": 37, "SIGRTMAX-1": 63} {
+		if got, err := parseSignal(in); err != nil || got != want {
+			t.Errorf("parseSignal(%q) = %d, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "0", "65", "NOPE", "-1", "RTMIN-1", "RTMIN+99"} {
+		if _, err := parseSignal(in); !errs.Is(err, errs.Invalid) {
+			t.Errorf("parseSignal(%q): %v", in, err)
+		}
+	}
+}
+
+func TestParseBindRefuses(t *testing.T) {
+	for _, in := range []string{"", "/a", ":/b", "/a:", "/a:/b:ro:x", "/a:/b:fly", "../a:/b", "a/b:/c"} {
+		if _, err := parseBind(in); !errs.Is(err, errs.Invalid) {
+			t.Errorf("parseBind(%q): %v", in, err)
+		}
+	}
+}
+
+func TestTmpfsOptions(t *testing.T) {
+	m, err := tmpfsMount(mountRecord{Target: "/t", Options: "size=1m,exec,mode=700"})
+	if err != nil || m.Options != "size=1m,mode=700" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err := tmpfsMount(mountRecord{Target: "/t", Options: "source=/etc"}); !errs.Is(err, errs.Invalid) {
+		t.Errorf("an unknown option gives %v", err)
+	}
+}
+
+func TestParsePS(t *testing.T) {
+	out := []byte("UID PID CMD\nroot 1 init\n1000 22 sleep 10 20\n")
+	got, err := parsePS(out, []int{22})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]string{{"1000", "22", "sleep 10 20"}}, got.Processes); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := parsePS([]byte("UID CMD\n"), nil); !errs.Is(err, errs.Invalid) {
+		t.Errorf("without PID: %v", err)
+	}
+}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+
+	agent "silo/internal/agent/wire"
+	"silo/internal/cgroup"
+	"silo/internal/errs"
+	"silo/internal/linux"
+)
+
+// shapeOf says what sandbox a record needs.
+func (e *Engine) shapeOf(r *configRecord) (s shape, err error) {
+	h := r.HostConfig
+	sec, err := securityOptions(h)
+	if err != nil {
+		return s, err
+	}
+	s = shape{pid: r.PID, diskSize: r.DiskSize, shmSize: h.ShmSize, network: string(h.NetworkMode), ip: r.IP, mac: r.MAC,
+		hostProc: h.PidMode == "host", unmasked: sec.systemUnmasked && h.Privileged, cgroupParent: h.CgroupParent}
+	if h.UTSMode == "host" {
+		s.uts = "host"
+	} else if h.UTSMode != "" {
+		return s, errs.Invalidf("invalid --uts %q: give host", h.UTSMode)
+	}
+	switch mode := string(h.IpcMode); {
+	case mode == "", mode == "private", mode == "shareable":
+	case mode == "host", strings.HasPrefix(mode, "container:"):
+		s.ipc = mode
+	default:
+		return s, errs.Invalidf("invalid --ipc %q: give private, shareable, host or container:NAME", mode)
+	}
+	s.masked, s.readOnly = protection(h, sec)
+	if r.PID { // what is below /proc is protected in the proc that its command gets
+		s.masked, s.readOnly = below(s.masked, "/proc", false), below(s.readOnly, "/proc", false)
+	}
+	for _, d := range h.Devices {
+		s.devices += fmt.Sprintln(d.PathOnHost, d.PathInContainer, d.CgroupPermissions)
+	}
+	if h.Privileged {
+		s.devices += "all"
+	}
+	for _, l := range h.Ulimits {
+		s.hardLimits += fmt.Sprintln(l.Name, l.Hard)
+	}
+	s.oomScore = min(h.OomScoreAdj, 0)
+	return s.normal(), nil
+}
+
+// normal writes equal shapes alike.
+func (s shape) normal() shape {
+	if s.shmSize == 0 {
+		s.shmSize = defaultShm
+	}
+	return s
+}
+
+func (s shape) same(o shape) bool {
+	return s.key() == o.key()
+}
+
+func (s shape) key() string { return fmt.Sprintf("%+v", s) }
+
+// sandboxPlan says how to make the sandbox of a record the long way.
+func (e *Engine) sandboxPlan(r *configRecord) (p sandboxPlan, err error) {
+	s, err := e.shapeOf(r)
+	if err != nil {
+		return p, err
+	}
+	p = sandboxPlan{shape: s, id: r.ID, first: r.FirstID}
+	if ref, ok := strings.CutPrefix(s.network, "container:"); ok {
+		if err := e.joinOther(&p, "net", ref); err != nil {
+			return p, err
+		}
+	}
+	if ref, ok := strings.CutPrefix(s.ipc, "container:"); ok {
+		if err := e.joinOther(&p, "ipc", ref); err != nil {
+			return p, err
+		}
+	}
+	if p.devices, p.rules, err = deviceNodes(r.HostConfig); err != nil {
+		return p, err
+	}
+	for _, l := range r.HostConfig.Ulimits {
+		p.hardLimits = append(p.hardLimits, agent.Rlimit{Name: l.Name, Type: ulimitTypes[l.Name], Soft: uint64(l.Soft), Hard: uint64(l.Hard)})
+	}
+	if adj := r.HostConfig.OomScoreAdj; adj < 0 {
+		p.oomScore = &adj
+	}
+	return p, nil
+}
+
+func (e *Engine) joinOther(p *sandboxPlan, kind, ref string) error {
+	other, err := e.find(ref)
+	if err != nil {
+		return err
+	}
+	st := other.state()
+	if st.State != container.StateRunning && st.State != container.StatePaused {
+		return errs.Conflictf("cannot join the %s namespace of container %s: it is not running", kind, ref)
+	}
+	p.join = append(p.join, joinNS{kind, st.Agent})
+	return nil
+}
+
+// deviceNodes resolves --device. A node's permissions narrower than rwm need
+// the device controller.
+func deviceNodes(h *container.HostConfig) (nodes []linux.DeviceNode, rules []cgroup.DeviceRule, err error) {
+	narrow := false
+	for _, d := range h.Devices {
+		n, err := linux.DeviceOf(d.PathOnHost)
+		if err != nil {
+			return nil, nil, errs.Invalidf("add device %s: no such device: %v", d.PathOnHost, err)
+		}
+		n.Name = strings.TrimPrefix(path.Clean("/"+d.PathInContainer), "/dev/")
+		if strings.HasPrefix(n.Name, "/") || n.Name == "" {
+			return nil, nil, errs.Invalidf("device %s: its place in the container must be below /dev, not %s", d.PathOnHost, d.PathInContainer)
+		}
+		access := d.CgroupPermissions
+		if access == "" {
+			access = "rwm"
+		}
+		if strings.Trim(access, "rwm") != "" {
+			return nil, nil, errs.Invalidf("invalid device mode %q: give r, w and m", access)
+		}
+		narrow = narrow || !strings.Contains(access, "r") || !strings.Contains(access, "w")
+		n.Mode = 0o660
+		nodes = append(nodes, n)
+		rules = append(rules, deviceRule(n, access))
+	}
+	if narrow {
+		rules = append(alwaysDevices[:len(alwaysDevices):len(alwaysDevices)], rules...)
+	} else {
+		rules = nil // only real root makes nodes, so a container reaches no others
+	}
+	if h.Privileged {
+		return append(nodes, hostDevices()...), nil, nil
+	}
+	return nodes, rules, nil
+}
