@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -115,20 +116,27 @@ func (a *app) execAttached(ctx context.Context, c *client.Client, id string, s *
 	return exit(code, nil)
 }
 
-// execCode asks for the exit code, again while the daemon is away.
+// execCode asks for the exit code, again while the daemon is away, and while
+// the command goes on after it has closed its output.
 func execCode(ctx context.Context, c *client.Client, id string) (int, error) {
-	var code int
-	err := retry(ctx, func() error {
-		e, err := c.ExecInspect(ctx, id)
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		var e client.ExecState
+		err := retry(ctx, func() (err error) {
+			e, err = c.ExecInspect(ctx, id)
+			return err
+		})
 		switch {
 		case err != nil:
-			return err
-		case e.ExitCode != nil:
-			code = *e.ExitCode
-		case e.Running:
-			return errors.New("the command goes on, but its output was cut off")
+			return 0, err
+		case e.ExitCode != nil && !e.Running:
+			return *e.ExitCode, nil
+		case !e.Running:
+			return 0, errors.New("the command has ended, its exit code is not known")
 		}
-		return nil
-	})
-	return code, err
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }

@@ -255,7 +255,14 @@ func TestExec(t *testing.T) {
 			in, _ := io.ReadAll(r)
 			io.WriteString(c, frame(1, strings.ToUpper(string(in))))
 		}),
-		"GET /exec/e1/json": `{"ID":"e1","ExitCode":5}`,
+	})
+	asked := 0
+	f.on("GET /exec/e1/json", func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked < 3 {
+			io.WriteString(w, `{"ID":"e1","Running":true}`)
+			return
+		}
+		io.WriteString(w, `{"ID":"e1","Running":false,"ExitCode":5}`)
 	})
 	got := f.silo("abc", "exec", "-i", "-e", "A=1", "-w", "/tmp", "-u", "nobody", "web", "tr", "a-z", "A-Z")
 	if d := cmp.Diff(result{5, "ABC", ""}, got, cmp.AllowUnexported(result{})); d != "" {
