@@ -11,6 +11,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"io/fs"
 
@@ -73,6 +74,26 @@ func (a Archive) Size() int64 {
 		return 0
 	}
 	return info.Size()
+}
+
+// Sum names the content of the compressed archive: the same archive has the
+// same sum, and reading it is much cheaper than unpacking. It is no protection
+// against anything: the archive is part of the program.
+func (a Archive) Sum() (string, error) {
+	f, err := built.Open(a.file())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("built-in image %s: %w", a.Name, ErrNotBuilt)
+	}
+	if err != nil {
+		return "", fmt.Errorf("built-in image %s: %w", a.Name, err)
+	}
+	defer f.Close()
+	h := crc64.New(crc64.MakeTable(crc64.ECMA))
+	n, err := io.Copy(h, f)
+	if err != nil {
+		return "", fmt.Errorf("built-in image %s: %w", a.Name, err)
+	}
+	return fmt.Sprintf("%016x-%d", h.Sum64(), n), nil
 }
 
 func (a Archive) file() string { return "built/" + a.Name + ".tar.zst" }

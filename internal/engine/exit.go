@@ -78,7 +78,9 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 		e.emit(c, events.ActionOOM, nil)
 	}
 	e.emit(c, events.ActionDie, map[string]string{"exitCode": strconv.Itoa(x.Code), "execDuration": strconv.Itoa(int(ran.Seconds()))})
+	e.fault("end: noted")
 	e.endpointGone(c, b)
+	e.fault("end: unpublished")
 	e.endExecs(c)
 	close(exited)
 	for _, w := range waiters {
@@ -90,7 +92,9 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 		return
 	}
 	c.saveState()
+	e.fault("end: saved")
 	e.destroySandbox(b, false)
+	e.fault("end: destroyed")
 	e.forget(c.rec.ID)
 	if restart {
 		e.background(func() { e.restartLater(c) })
@@ -116,6 +120,8 @@ func (e *Engine) forget(id string) {
 
 // discard takes away what is left of a removed container.
 func (e *Engine) discard(c *Container, b *sandbox) {
+	c.save.Lock() // a state that is just being written is written; none follows
+	c.save.Unlock() //nolint:staticcheck // a barrier, not a section
 	if b != nil {
 		e.forget(b.id)
 		e.destroySandbox(b, true)

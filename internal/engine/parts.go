@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
+	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -19,6 +22,7 @@ import (
 	"silo/internal/filter"
 	siloimage "silo/internal/image"
 	"silo/internal/layer"
+	"silo/internal/record"
 )
 
 // basesOf shows the layer store to the image store.
@@ -43,10 +47,27 @@ func (b basesOf) Has(id string) bool {
 	return err == nil
 }
 
+// builtinRecord is builtin.json of a data root: which archives its built-in
+// images were made from, so that an unchanged one is not unpacked again.
+type builtinRecord struct {
+	Format int
+	Sums   map[string]string // image name → sum of its archive
+	IDs    map[string]string // image name → image id
+}
+
 // addBuiltin brings the built-in images into the store.
 func (e *Engine) addBuiltin(ctx context.Context) error {
+	path := filepath.Join(e.o.Data, "builtin.json")
+	var r builtinRecord
+	if err := record.Read(path, &r); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		e.log.Warn("built-in images are unpacked again", "err", err)
+	}
+	if r.Format != recordFormat {
+		r = builtinRecord{Format: recordFormat, Sums: map[string]string{}, IDs: map[string]string{}}
+	}
+	changed := false
 	for _, a := range images.Builtin() {
-		r, err := a.Open()
+		sum, err := a.Sum()
 		if errors.Is(err, images.ErrNotBuilt) {
 			e.log.Warn("built-in image is not there", "err", err)
 			continue
@@ -54,16 +75,36 @@ func (e *Engine) addBuiltin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		data, err := io.ReadAll(r)
-		r.Close()
+		if img, err := e.images.Resolve(r.IDs[a.Name]); err == nil && r.Sums[a.Name] == sum && (basesOf{e}).Has(img.ID) && len(img.RepoTags) > 0 {
+			continue
+		}
+		if err := e.addArchive(ctx, a); err != nil {
+			return fmt.Errorf("built-in image %s: %w", a.Name, err)
+		}
+		img, err := e.images.Resolve(a.Reference())
 		if err != nil {
-			return fmt.Errorf("built-in image %s: %w", a.Name, err)
+			continue // its name is a user's own image
 		}
-		if err := e.images.AddBuiltin(ctx, a.Reference(), bytes.NewReader(data)); err != nil {
-			return fmt.Errorf("built-in image %s: %w", a.Name, err)
-		}
+		r.Sums[a.Name], r.IDs[a.Name], changed = sum, img.ID, true
 	}
-	return nil
+	if !changed {
+		return nil
+	}
+	debug.FreeOSMemory() // unpacking took more than the daemon ever needs again
+	return record.Write(path, r, record.Durable)
+}
+
+func (e *Engine) addArchive(ctx context.Context, a images.Archive) error {
+	r, err := a.Open()
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(r)
+	r.Close()
+	if err != nil {
+		return err
+	}
+	return e.images.AddBuiltin(ctx, a.Reference(), bytes.NewReader(data))
 }
 
 // imageInUse names a container of an image, a running one if there is one.

@@ -140,6 +140,9 @@ func (c *client) hangUp() {
 	})
 }
 
+// drop closes this copy of the connection only.
+func (c *client) drop() { c.once.Do(func() { c.conn.Close() }) }
+
 // detacher finds the detach keys in a stream; bytes that may be their
 // beginning are held back until the next ones decide.
 type detacher struct {

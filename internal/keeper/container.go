@@ -168,8 +168,9 @@ func (c *container) commandEnded(e agent.Exit) {
 		k.mu.Lock()
 		delete(c.execs, e.ID)
 		k.mu.Unlock()
-		p.close()
+		// First the code: a client asks for it as soon as its stream ends.
 		k.tell("execexit", wire.Exit{Target: wire.Target{ID: c.id, Exec: e.ID}, Code: e.Code, Signal: e.Signal, At: time.Now()})
+		p.close()
 	}()
 }
 
@@ -216,10 +217,9 @@ func (c *container) finish(reason string) {
 	}
 	k.mu.Unlock()
 	main.drain(mainDrain)
-	main.close()
+	main.closeLog()
 	for _, p := range execs {
 		p.drain(execDrain)
-		p.close()
 	}
 	exit := c.makeExit(reason)
 	k.mu.Lock()
@@ -227,6 +227,9 @@ func (c *container) finish(reason string) {
 	clear(c.execs)
 	k.mu.Unlock()
 	k.tell("exit", exit)
+	for _, p := range append(execs, main) {
+		p.close()
+	}
 }
 
 // makeExit finds the code: the agent's word, or after its death what the

@@ -183,7 +183,8 @@ func (p *process) startPumps() {
 	close(p.ready)
 }
 
-// abandon closes everything of a command that did not begin.
+// abandon closes everything of a command that did not begin. Its clients'
+// connections are not ended: silod has copies on which it tells why.
 func (p *process) abandon() {
 	for _, fd := range p.child {
 		fd.Close()
@@ -193,6 +194,13 @@ func (p *process) abandon() {
 	case <-p.ready:
 	default:
 		close(p.ready)
+	}
+	p.mu.Lock()
+	clients := p.clients
+	p.clients = nil
+	p.mu.Unlock()
+	for _, c := range clients {
+		c.drop()
 	}
 	p.close()
 }
@@ -244,10 +252,20 @@ func (p *process) close() {
 	if p.pidfd != nil {
 		p.pidfd.Close()
 	}
-	if p.log != nil {
-		if err := p.log.Close(); err != nil {
-			p.keeper.log.Warn("close log", "container", p.id, "err", err)
-		}
+	p.closeLog()
+}
+
+// closeLog writes what is left of the output. Nothing writes any more.
+func (p *process) closeLog() {
+	p.mu.Lock()
+	log := p.log
+	p.log = nil
+	p.mu.Unlock()
+	if log == nil {
+		return
+	}
+	if err := log.Close(); err != nil {
+		p.keeper.log.Warn("close log", "container", p.id, "err", err)
 	}
 }
 
