@@ -168,17 +168,19 @@ func (e *Engine) Close() error {
 		errList = append(errList, c.flush())
 		c.closeDescriptors()
 	}
-	if e.net != nil {
-		errList = append(errList, e.net.Close())
-	}
 	e.bases.close()
 	k := e.keep()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := k.Quit(ctx); err == nil { // no container is left: neither is the keeper
+	if err := k.Quit(ctx); err == nil { // nothing runs: the keeper is not needed either
 		<-k.Done()
 	}
 	k.Close()
+	if len(e.all()) == 0 { // nobody will ask for this network's addresses again
+		errList = append(errList, e.net.Remove(ctx))
+	} else {
+		errList = append(errList, e.net.Close())
+	}
 	return errors.Join(errList...)
 }
 
