@@ -96,7 +96,7 @@ func (e *Engine) ContainerUpdate(ctx context.Context, ref string, u container.Up
 	b := c.box
 	c.mu.Unlock()
 	if b != nil {
-		w, err := b.group.Set(resources(&container.HostConfig{Resources: mergedOnly(host.Resources, u.Resources)}))
+		w, err := b.group.Set(withAgent(resources(&container.HostConfig{Resources: mergedOnly(host.Resources, u.Resources)})))
 		if err != nil {
 			return none, err
 		}

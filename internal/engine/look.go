@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -152,7 +153,7 @@ func (e *Engine) measure(c *Container) (container.StatsResponse, error) {
 		CPUUsage:       container.CPUUsage{TotalUsage: g.CPU.Total, PercpuUsage: g.CPU.PerCPU, UsageInKernelmode: g.CPU.System, UsageInUsermode: g.CPU.User},
 		ThrottlingData: container.ThrottlingData{Periods: g.CPU.Periods, ThrottledPeriods: g.CPU.ThrottledPeriods, ThrottledTime: g.CPU.ThrottledTime}}
 	s.MemoryStats = container.MemoryStats{Usage: g.Memory.Usage, MaxUsage: g.Memory.MaxUsage, Limit: g.Memory.Limit, Failcnt: g.Memory.Failcnt, Stats: g.Memory.Stats}
-	s.PidsStats = container.PidsStats{Current: g.Pids.Current, Limit: g.Pids.Limit}
+	s.PidsStats = withoutAgent(g.Pids, b.agent)
 	s.BlkioStats = container.BlkioStats{IoServiceBytesRecursive: blkio(g.Blkio.ServiceBytes), IoServicedRecursive: blkio(g.Blkio.Serviced)}
 	if b.endpoint != nil {
 		if n, err := e.net.Stats(b.endpoint.HostIf); err == nil {
@@ -161,6 +162,16 @@ func (e *Engine) measure(c *Container) (container.StatsResponse, error) {
 		}
 	}
 	return s, nil
+}
+
+// withoutAgent gives the counts that the user's processes and limit make.
+func withoutAgent(p cgroup.PidsStats, agent int) container.PidsStats {
+	tasks, _ := os.ReadDir("/proc/" + strconv.Itoa(agent) + "/task") // none: it has just ended
+	out := container.PidsStats{Current: p.Current - min(uint64(len(tasks)), p.Current)}
+	if p.Limit > agentThreads {
+		out.Limit = p.Limit - agentThreads
+	}
+	return out
 }
 
 func blkio(list []cgroup.BlkioEntry) (out []container.BlkioStatEntry) {

@@ -124,7 +124,7 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
 		c.box = b
 		c.mu.Unlock()
 	}
-	if _, err := b.group.Set(resources(r.HostConfig)); err != nil {
+	if _, err := b.group.Set(withAgent(resources(r.HostConfig))); err != nil {
 		return err
 	}
 	root, err := e.baseOverlay(b, r.ImageID)
@@ -163,6 +163,7 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
 	}
 	e.fault("start: started")
 	e.began(c, b, s.PID)
+	e.fault("start: noted")
 	return nil
 }
 

@@ -155,6 +155,20 @@ func resources(h *container.HostConfig) cgroup.Resources {
 		CPUQuota: h.CPUQuota, CPUPeriod: h.CPUPeriod, CPUShares: h.CPUShares, CpusetCpus: h.CpusetCpus, CpusetMems: h.CpusetMems, PidsLimit: h.PidsLimit}
 }
 
+// agentThreads is how many threads an agent may come to have: five when it is
+// parked, a few more for calls that block. It is in the container's cgroup, so
+// that its commands are born there, but not in the user's count.
+const agentThreads = 12
+
+// withAgent leaves room for the agent beside what the user allows.
+func withAgent(r cgroup.Resources) cgroup.Resources {
+	if r.PidsLimit != nil && *r.PidsLimit > 0 {
+		n := *r.PidsLimit + agentThreads
+		r.PidsLimit = &n
+	}
+	return r
+}
+
 // diskSize reads --storage-opt size=.
 func diskSize(opts map[string]string) (int64, error) {
 	size := int64(disk.DefaultSize)
