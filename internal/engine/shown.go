@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/moby/moby/api/types/container"
 
@@ -79,12 +78,7 @@ func (e *Engine) rootOf(ctx context.Context, c *Container) (*linux.FD, error) {
 	st := c.state()
 	switch st.State {
 	case container.StateRunning, container.StatePaused:
-		root, err := linux.Open("/proc/"+strconv.Itoa(st.Agent)+"/root", linux.OPath|linux.ODirectory, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer root.Close()
-		return linux.CloneTree(root, "", false)
+		return linux.CloneRootOf(st.Agent)
 	case container.StateDead, container.StateRemoving:
 		return nil, errs.Conflictf("mount disk: container %s is %s", c.record().Name, st.State)
 	}
