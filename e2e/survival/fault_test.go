@@ -95,7 +95,9 @@ func (d *daemon) dieAt(step, standby string) bool {
 		if died() {
 			break
 		}
-		_, _, _ = d.try(args...) // fails when silod dies, of which it is not told at once
+		if _, _, code := d.try(args...); code != 0 { // only because silod dies
+			d.awaitEnd()
+		}
 	}
 	if !died() {
 		d.kill()
@@ -141,6 +143,8 @@ func (d *daemon) allOrNothing(step string) {
 
 func (d *daemon) cleanAfter(step string, but ...string) {
 	d.t.Helper()
-	d.t.Logf("died at %q", step)
 	d.clean(but)
+	if d.t.Failed() {
+		d.t.Fatalf("died at %q", step)
+	}
 }

@@ -183,19 +183,24 @@ func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *l
 	return nil
 }
 
-func (x *execution) finish(code int) {
+// finish notes an exec's end; false if it is known already.
+func (x *execution) finish(code int) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.code == nil {
-		x.code = &code
-		close(x.done)
+	if x.code != nil {
+		return false
 	}
+	x.code = &code
+	close(x.done)
+	return true
 }
 
 // execSeen notes an exec's end.
 func (e *Engine) execSeen(o wire.Exit) {
 	if x, err := e.findExec(o.Exec); err == nil {
-		x.finish(o.Code)
+		if !x.finish(o.Code) {
+			return
+		}
 		e.emit(x.c, events.ActionExecDie, map[string]string{"execID": o.Exec, "exitCode": itoa(o.Code)})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"silo/internal/disk"
 	"silo/internal/keeper/wire"
 	"silo/internal/network"
+	"silo/internal/record"
 )
 
 // reconcile makes the host match the records after a start of silod: what
@@ -46,6 +47,16 @@ func (e *Engine) reconcile(ctx context.Context) error {
 		}
 	}
 	e.net.Adopt(endpoints)
+	// What ended since the first look was told before anybody knew of it.
+	if h, err = e.keep().Hello(ctx); err != nil {
+		return err
+	}
+	for _, s := range h.Containers {
+		if _, ok := live[s.ID]; ok {
+			live[s.ID] = s
+		}
+		e.endedExecs(s)
+	}
 	for id := range live {
 		if !claimed[id] { // a standby, or made for a container that was never started
 			_ = e.keep().End(ctx, id)
@@ -74,10 +85,11 @@ func (e *Engine) adopt(c *Container, s wire.Status) {
 	defer c.mu.Unlock()
 	paused := c.st.State == container.StatePaused
 	b := &sandbox{id: s.ID, dir: c.dir, first: r.FirstID, agent: s.Agent, session: s.Session, group: cgroup.New(e.cgroups, parent, s.ID), endpoint: c.st.Endpoint}
-	if b.endpoint == nil && r.HostConfig.NetworkMode == "nat" { // killed before the state was written
-		if ep, ok := e.net.Endpoint(s.ID); ok {
-			b.endpoint = &ep
-		}
+	var ep network.Endpoint // the state may not have been written before silod was killed
+	if err := record.Read(endpointPath(c.dir), &ep); err == nil && ep.ID == s.ID {
+		b.endpoint = &ep
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		e.log.Error("the record of an endpoint is damaged", "container", s.ID, "err", err)
 	}
 	c.box = b
 	frozen, err := b.group.Frozen()
@@ -90,9 +102,33 @@ func (e *Engine) adopt(c *Container, s wire.Status) {
 	}
 	c.st.PID, c.st.Agent, c.st.Session, c.st.Started, c.st.Endpoint = s.PID, s.Agent, s.Session, s.Started.UTC(), b.endpoint
 	if b.endpoint != nil {
-		e.net.SetNames(r.ID, b.endpoint.IP, r.Name, r.ID[:12])
+		e.net.SetNames(r.ID, b.endpoint.IP, knownNames(r)...)
 	}
+	e.adoptExecs(c, s)
 	e.background(func() { e.startHealth(c) })
+}
+
+// adoptExecs takes over the further commands of a container.
+func (e *Engine) adoptExecs(c *Container, s wire.Status) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, x := range s.Execs {
+		io := x.Stdio
+		if len(x.Args) == 0 {
+			continue
+		}
+		e.execs[x.ID] = &execution{id: x.ID, c: c, pid: x.PID, ran: true, done: make(chan struct{}),
+			req: container.ExecCreateRequest{Cmd: x.Args, User: x.User, Tty: io.TTY, AttachStdin: io.OpenStdin, AttachStdout: true, AttachStderr: true}}
+	}
+}
+
+// endedExecs notes the ends of a container's execs.
+func (e *Engine) endedExecs(s wire.Status) {
+	for _, x := range s.Execs {
+		if x.Exit != nil {
+			e.execSeen(*x.Exit)
+		}
+	}
 }
 
 // settle notes that a container does not run.

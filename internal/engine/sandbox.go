@@ -19,6 +19,7 @@ import (
 	"silo/internal/keeper/wire"
 	"silo/internal/linux"
 	"silo/internal/network"
+	"silo/internal/record"
 )
 
 // shape is what of a container must be known before its agent is made. The
@@ -260,7 +261,17 @@ func (e *Engine) plug(ctx context.Context, b *sandbox, s shape) error {
 		return err
 	}
 	b.endpoint = &ep
-	return nil
+	return b.saveEndpoint()
+}
+
+// endpointPath is endpoint.json: what a silod that takes a running container
+// over must know of its network. state.json is written too late for that.
+func endpointPath(dir string) string { return filepath.Join(dir, "endpoint.json") }
+
+// saveEndpoint writes endpoint.json, which like the endpoint does not outlive
+// the boot.
+func (b *sandbox) saveEndpoint() error {
+	return record.Write(endpointPath(b.dir), b.endpoint, record.Volatile)
 }
 
 // closeDescriptors drops what silod holds of a sandbox; it lives on.
@@ -289,6 +300,7 @@ func (e *Engine) destroySandbox(b *sandbox, files bool) {
 			e.log.Error("end processes", "container", b.id, "err", err)
 		}
 	}
+	e.fault("destroy: killed")
 	b.closeDescriptors()
 	if b.endpoint != nil {
 		e.net.ClearNames(b.id)
@@ -296,6 +308,7 @@ func (e *Engine) destroySandbox(b *sandbox, files bool) {
 			e.log.Error("unplug", "container", b.id, "err", err)
 		}
 	}
+	e.fault("destroy: unplugged")
 	awaitEnd(b.agent)
 	if b.group != nil {
 		if err := b.group.Destroy(); err != nil {
@@ -303,10 +316,12 @@ func (e *Engine) destroySandbox(b *sandbox, files bool) {
 			return // its ids are not safe to hand out again
 		}
 	}
+	e.fault("destroy: cgroup")
 	if files {
 		if err := os.RemoveAll(b.dir); err != nil {
 			e.log.Error("remove container folder", "container", b.id, "err", err)
 		}
+		e.fault("destroy: folder")
 		e.ids.release(b.first)
 	}
 }

@@ -413,13 +413,21 @@ func (e *Engine) publish(ctx context.Context, r *configRecord, b *sandbox) error
 			return err
 		}
 		b.endpoint.Ports = done
+		if err := b.saveEndpoint(); err != nil {
+			return err
+		}
 	}
+	e.net.SetNames(r.ID, b.endpoint.IP, knownNames(r)...)
+	return nil
+}
+
+// knownNames are the names by which containers find each other.
+func knownNames(r *configRecord) []string {
 	names := []string{r.Name, r.ID[:12]}
 	if r.Config.Hostname != "" {
 		names = append(names, r.Config.Hostname)
 	}
-	e.net.SetNames(r.ID, b.endpoint.IP, names...)
-	return nil
+	return names
 }
 
 // endpointGone takes back ports and names.

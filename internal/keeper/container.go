@@ -29,7 +29,8 @@ type container struct {
 	started time.Time
 	main    *process
 	execs   map[string]*process
-	exit    *wire.Exit // set once, when state is Exited
+	ended   []wire.ExecStatus // the last execs that have ended, for a silod that was away
+	exit    *wire.Exit        // set once, when state is Exited
 	pending *agent.Exit
 
 	agentStatus *linux.WaitStatus // how the agent ended
@@ -38,6 +39,9 @@ type container struct {
 	waiting     map[uint64]chan answer
 	gone        chan struct{} // closed when the agent's channel has ended
 }
+
+// endedExecs is how many ended execs of a container are remembered.
+const endedExecs = 32
 
 // answer is what an agent answered.
 type answer struct {
@@ -51,9 +55,10 @@ func (c *container) status() wire.Status {
 	if c.main != nil {
 		s.PID = c.main.pid
 	}
-	for id := range c.execs {
-		s.Execs = append(s.Execs, id)
+	for _, p := range c.execs {
+		s.Execs = append(s.Execs, p.status())
 	}
+	s.Execs = append(s.Execs, c.ended...)
 	return s
 }
 
@@ -165,11 +170,15 @@ func (c *container) commandEnded(e agent.Exit) {
 	go func() {
 		defer k.pumps.Done()
 		p.drain(execDrain)
+		exit := wire.Exit{Target: wire.Target{ID: c.id, Exec: e.ID}, Code: e.Code, Signal: e.Signal, At: time.Now()}
+		status := p.status()
+		status.Exit = &exit
 		k.mu.Lock()
 		delete(c.execs, e.ID)
+		c.ended = append(c.ended[max(0, len(c.ended)-endedExecs+1):], status)
 		k.mu.Unlock()
 		// First the code: a client asks for it as soon as its stream ends.
-		k.tell("execexit", wire.Exit{Target: wire.Target{ID: c.id, Exec: e.ID}, Code: e.Code, Signal: e.Signal, At: time.Now()})
+		k.tell("execexit", exit)
 		p.close()
 	}()
 }
@@ -326,6 +335,7 @@ func (k *Keeper) exec(r wire.Exec, fds *fdList) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.args, p.user = r.Command.Args, r.Command.User
 	r.Command.TTY = r.Stdio.TTY
 	k.mu.Lock()
 	if c.state != wire.Running || c.execs[p.exec] != nil {

@@ -26,8 +26,10 @@ const (
 // process is a command with its standard streams.
 type process struct {
 	keeper *Keeper
-	id     string // container
-	exec   string // "" is the container's own command
+	id     string   // container
+	exec   string   // "" is the container's own command
+	args   []string // of an exec
+	user   string
 	stdio  wire.Stdio
 	pid    int
 	pidfd  *linux.FD
@@ -122,6 +124,13 @@ func (p *process) makePipes(root int) error {
 	return nil
 }
 
+// status tells what an exec is.
+func (p *process) status() wire.ExecStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return wire.ExecStatus{ID: p.exec, PID: p.pid, Args: p.args, User: p.user, Stdio: p.stdio}
+}
+
 func (p *process) childFDs() (out []int) {
 	for _, fd := range p.child {
 		out = append(out, fd.Int())
@@ -146,7 +155,9 @@ func (p *process) began(a answer) error {
 	if err != nil {
 		return err
 	}
+	p.mu.Lock()
 	p.pid = pid
+	p.mu.Unlock()
 	// A process that has ended already stays a zombie's number until its
 	// agent reaps it; if it is gone, signals have nothing to reach.
 	p.pidfd, err = linux.PidfdOpen(pid)

@@ -40,10 +40,13 @@ type savedContainer struct {
 	Pending *agent.Exit
 	Orphan  *linux.WaitStatus
 	Dead    *linux.WaitStatus
+	Ended   []wire.ExecStatus
 }
 
 type savedProcess struct {
 	Exec    string
+	Args    []string
+	User    string
 	Stdio   wire.Stdio
 	PID     int
 	PidFD   int
@@ -192,7 +195,7 @@ func (k *Keeper) save() ([]byte, error) {
 	}
 	for _, c := range k.containers {
 		sc := savedContainer{Status: c.status(), First: c.first, Procs: c.procs, Channel: linux.RawFD(c.ch.Socket().File()),
-			NextID: c.nextID, Pending: c.pending, Orphan: c.orphan, Dead: c.agentStatus}
+			NextID: c.nextID, Pending: c.pending, Orphan: c.orphan, Dead: c.agentStatus, Ended: c.ended}
 		for _, p := range c.processes() {
 			sp := p.save()
 			if p.exec == "" {
@@ -213,7 +216,7 @@ func (p *process) save() savedProcess {
 		_ = p.log.Close()
 		p.log = nil
 	}
-	s := savedProcess{Exec: p.exec, Stdio: p.stdio, PID: p.pid, PidFD: p.pidfd.Int(), TTY: -1, Stdin: -1, Outs: map[string]int{}}
+	s := savedProcess{Exec: p.exec, Args: p.args, User: p.user, Stdio: p.stdio, PID: p.pid, PidFD: p.pidfd.Int(), TTY: -1, Stdin: -1, Outs: map[string]int{}}
 	if p.stdin != nil {
 		s.Stdin = linux.RawFD(p.stdin)
 	}
@@ -309,7 +312,7 @@ func (k *Keeper) restore(sc savedContainer) (*container, []int, error) {
 	}
 	c := &container{id: sc.Status.ID, keeper: k, first: sc.First, procs: sc.Procs, session: sc.Status.Session, agent: sc.Status.Agent,
 		ch: ipc.New(sock), state: sc.Status.State, started: sc.Status.Started, exit: sc.Status.Exit, pending: sc.Pending,
-		orphan: sc.Orphan, agentStatus: sc.Dead, nextID: sc.NextID, execs: map[string]*process{}, waiting: map[uint64]chan answer{}, gone: make(chan struct{})}
+		ended: sc.Ended, orphan: sc.Orphan, agentStatus: sc.Dead, nextID: sc.NextID, execs: map[string]*process{}, waiting: map[uint64]chan answer{}, gone: make(chan struct{})}
 	numbers := []int{sc.Channel}
 	restore := func(sp savedProcess) *process {
 		p, n := k.restoreProcess(c, sp)
@@ -334,7 +337,7 @@ func (k *Keeper) restoreProcess(c *container, s savedProcess) (*process, []int) 
 		numbers = append(numbers, n)
 		return linux.NewFD(n, name)
 	}
-	p := &process{keeper: k, id: c.id, exec: s.Exec, stdio: s.Stdio, pid: s.PID, pidfd: open(s.PidFD, "process")}
+	p := &process{keeper: k, id: c.id, exec: s.Exec, args: s.Args, user: s.User, stdio: s.Stdio, pid: s.PID, pidfd: open(s.PidFD, "process")}
 	if fd := open(s.Stdin, "standard input"); fd != nil {
 		p.stdin = fd.PollFile()
 	}

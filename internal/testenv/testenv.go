@@ -44,7 +44,10 @@ func skip(t testing.TB, format string, args ...any) {
 
 // Main runs the tests of a package and exits 1 if they left descriptors,
 // mounts, loop devices, network links or child processes behind.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a package that has more to do before it exits with the code.
+func Run(m *testing.M) int {
 	before := snapshot()
 	code := m.Run()
 	if code == 0 {
@@ -53,7 +56,7 @@ func Main(m *testing.M) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	return code
 }
 
 // settle gives the kernel up to five seconds: it frees loop devices, links

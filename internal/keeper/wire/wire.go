@@ -68,8 +68,18 @@ type Status struct {
 	PID     int // process of the command, once running
 	Session uint32
 	Started time.Time
-	Exit    *Exit    `json:",omitempty"`
-	Execs   []string `json:",omitempty"` // running ones
+	Exit    *Exit        `json:",omitempty"`
+	Execs   []ExecStatus `json:",omitempty"` // running ones, and the last that have ended
+}
+
+// ExecStatus is a further command as the keeper knows it.
+type ExecStatus struct {
+	ID    string
+	PID   int
+	Args  []string
+	User  string
+	Stdio Stdio
+	Exit  *Exit `json:",omitempty"` // once ended
 }
 
 // Launch asks for an agent. Descriptors: the namespaces to join, in order.
