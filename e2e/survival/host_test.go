@@ -78,7 +78,7 @@ func (d *daemon) processes(add func(string, ...any)) {
 		comm, _ := os.ReadFile("/proc/" + e.Name() + "/comm")
 		groups, _ := os.ReadFile("/proc/" + e.Name() + "/cgroup")
 		status, _ := os.ReadFile("/proc/" + e.Name() + "/status")
-		if strings.Contains(string(groups), "/silo-"+d.bridge+"/") || strings.Contains(string(status), "\nPPid:\t"+keeper+"\n") {
+		if strings.Contains(string(groups), "/silo-"+d.bridge+"/") || keeper != "0" && strings.Contains(string(status), "\nPPid:\t"+keeper+"\n") {
 			add("process %s %s", e.Name(), strings.TrimSpace(string(comm)))
 		}
 	}

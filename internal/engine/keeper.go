@@ -23,15 +23,8 @@ import (
 // it execute this build's program if it is of another.
 func (e *Engine) connectKeeper(ctx context.Context) error {
 	socket := filepath.Join(e.o.Run, wire.SocketName)
-	k, err := remote.Dial(socket)
+	k, h, err := e.greetKeeper(ctx, socket)
 	if err != nil {
-		if k, err = e.startKeeper(ctx, socket); err != nil {
-			return err
-		}
-	}
-	h, err := k.Hello(ctx)
-	if err != nil {
-		k.Close()
 		return err
 	}
 	if h.Build != version.Version || h.Version != wire.Version {
@@ -44,6 +37,24 @@ func (e *Engine) connectKeeper(ctx context.Context) error {
 	e.mu.Unlock()
 	go e.listen(k)
 	return nil
+}
+
+// greetKeeper connects to a keeper that answers. One that has just been
+// killed may still take a connection, and then resets it.
+func (e *Engine) greetKeeper(ctx context.Context, socket string) (k *remote.Keeper, h wire.Hello, err error) {
+	for range 100 {
+		if k, err = remote.Dial(socket); err != nil {
+			if k, err = e.startKeeper(ctx, socket); err != nil {
+				return nil, h, err
+			}
+		}
+		if h, err = k.Hello(ctx); err == nil {
+			return k, h, nil
+		}
+		k.Close()
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil, h, err
 }
 
 // startKeeper runs silo-keeper in a session of its own, away from silod's

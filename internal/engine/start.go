@@ -182,6 +182,11 @@ func (e *Engine) began(c *Container, b *sandbox, pid int) {
 	c.mu.Unlock()
 	b.closeDescriptors() // the container holds its disk and namespaces now
 	c.saveState()
+	if p := c.record().HostConfig.RestartPolicy.Name; p != "" && p != container.RestartPolicyDisabled {
+		if err := c.flush(); err != nil { // what is to run again must be known to run
+			e.log.Error("write state", "container", b.id, "err", err)
+		}
+	}
 	e.emit(c, events.ActionStart, nil)
 	e.startHealth(c)
 }
@@ -197,8 +202,10 @@ func (e *Engine) startSpec(c *Container, r *configRecord, b *sandbox) (s wire.St
 	for _, l := range h.Ulimits {
 		command.Rlimits = append(command.Rlimits, agent.Rlimit{Name: l.Name, Type: ulimitTypes[l.Name], Soft: uint64(l.Soft), Hard: uint64(l.Hard)})
 	}
-	s = wire.Start{ID: r.ID, Stdio: wire.Stdio{TTY: cfg.Tty, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.StdinOnce},
-		Body: agent.Start{PID: r.PID, Init: r.PID && h.Init != nil && *h.Init, Domain: cfg.Domainname, Sysctls: h.Sysctls, ReadOnly: h.ReadonlyRootfs, Command: command}}
+	s = wire.Start{
+		ID: r.ID, Stdio: wire.Stdio{TTY: cfg.Tty, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.StdinOnce},
+		Body: agent.Start{PID: r.PID, Init: r.PID && h.Init != nil && *h.Init, Domain: cfg.Domainname, Sysctls: h.Sysctls, ReadOnly: h.ReadonlyRootfs, Command: command},
+	}
 	if h.UTSMode != "host" {
 		s.Body.Hostname = hostname(r)
 	} else if cfg.Hostname != "" {

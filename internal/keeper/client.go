@@ -15,6 +15,10 @@ import (
 // several: stream number, three zero bytes, big-endian length.
 const frameHeader = 8
 
+// lastWords is how long a client may take for the rest of the output of a
+// command that has ended.
+const lastWords = 10 * time.Minute
+
 // client is a connection joined to a command.
 type client struct {
 	p      *process
@@ -22,7 +26,7 @@ type client struct {
 	attach wire.Attach
 
 	write   sync.Mutex // whole frames only
-	pending []byte     // rest of a frame that an upgrade interrupted
+	pending []byte     // what a deadline kept from being sent; goes before all else
 
 	once sync.Once
 }
@@ -52,12 +56,39 @@ func (c *client) send(stream byte, buf []byte) error {
 		binary.BigEndian.PutUint32(buf[4:], uint32(len(buf)-frameHeader))
 		out = buf
 	}
+	if len(c.pending) > 0 {
+		out = append(c.pending, out...)
+	}
+	return c.put(out)
+}
+
+// put sends out; what a deadline cuts off is kept for the next program, or
+// for hangUp. The caller holds c.write.
+func (c *client) put(out []byte) error {
 	n, err := c.conn.Write(out)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.pending = append([]byte(nil), out[n:]...) // an upgrade: sent by the next program
+		c.pending = append([]byte(nil), out[n:]...)
 		return nil
 	}
+	c.pending = nil
 	return err
+}
+
+// flush sends what was kept, soon.
+func (c *client) flush() {
+	c.write.Lock() // before any pump
+	if len(c.pending) == 0 {
+		c.write.Unlock()
+		return
+	}
+	c.p.keeper.pumps.Add(1)
+	go func() {
+		defer c.p.keeper.pumps.Done()
+		defer c.write.Unlock()
+		if err := c.put(c.pending); err != nil {
+			c.p.keeper.log.Debug("client after upgrade", "err", err)
+		}
+	}()
 }
 
 // read moves standard input from the client to the command.
@@ -103,6 +134,7 @@ func (c *client) take(keys *detacher, data []byte) bool {
 	}
 	out, detached := keys.scan(data)
 	if len(out) > 0 && !c.forward(out) {
+		c.attach.Buffered = append(c.attach.Buffered, keys.held...)
 		return false
 	}
 	if detached {
@@ -129,14 +161,23 @@ func (c *client) forward(data []byte) bool {
 // hangUp sends the end of output and closes.
 func (c *client) hangUp() {
 	c.once.Do(func() {
-		_ = c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_ = c.conn.SetWriteDeadline(time.Now().Add(time.Second)) // of a write in progress
 		c.write.Lock()
-		if len(c.pending) > 0 {
-			_, _ = c.conn.Write(c.pending)
-		}
+		rest := c.pending
 		c.write.Unlock()
-		linux.ShutdownFile(c.conn)
-		c.conn.Close()
+		end := func() {
+			linux.ShutdownFile(c.conn)
+			c.conn.Close()
+		}
+		if len(rest) == 0 {
+			end()
+			return
+		}
+		_ = c.conn.SetWriteDeadline(time.Now().Add(lastWords))
+		go func() { // one that reads slowly holds up nobody
+			_, _ = c.conn.Write(rest)
+			end()
+		}()
 	})
 }
 

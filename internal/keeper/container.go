@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	agent "silo/internal/agent/wire"
@@ -53,7 +56,7 @@ type answer struct {
 func (c *container) status() wire.Status {
 	s := wire.Status{ID: c.id, State: c.state, Agent: c.agent, Session: c.session, Started: c.started, Exit: c.exit}
 	if c.main != nil {
-		s.PID = c.main.pid
+		s.PID = c.main.number()
 	}
 	for _, p := range c.execs {
 		s.Execs = append(s.Execs, p.status())
@@ -95,7 +98,7 @@ func (c *container) call(op string, body any, fds []int) (answer, error) {
 // stops it between two messages.
 func (c *container) readAgent() {
 	k := c.keeper
-	defer k.pumps.Done()
+	defer k.ends.Done()
 	for {
 		var m agent.Message
 		fds, err := c.ch.Receive(&m)
@@ -115,7 +118,7 @@ func (c *container) readAgent() {
 // heard handles one message of the agent, which is not to be trusted.
 func (c *container) heard(m agent.Message, fds []int) {
 	k := c.keeper
-	if m.Op != "done" && m.Op != "hello" {
+	if m.Op != "done" {
 		linux.CloseAll(fds)
 		fds = nil
 	}
@@ -166,9 +169,9 @@ func (c *container) commandEnded(e agent.Exit) {
 	if p == nil {
 		return
 	}
-	k.pumps.Add(1)
+	k.ends.Add(1)
 	go func() {
-		defer k.pumps.Done()
+		defer k.ends.Done()
 		p.drain(execDrain)
 		exit := wire.Exit{Target: wire.Target{ID: c.id, Exec: e.ID}, Code: e.Code, Signal: e.Signal, At: time.Now()}
 		status := p.status()
@@ -272,7 +275,8 @@ func (k *Keeper) prepare(r wire.Prepare, fds *fdList) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.call("prepare", r.Body, fds.numbers())
+	a, err := c.call("prepare", r.Body, fds.numbers())
+	linux.CloseAll(a.fds)
 	return err
 }
 
@@ -416,10 +420,17 @@ func (k *Keeper) end(id string) error {
 	k.mu.Lock()
 	pid, ended := c.agent, c.agentStatus != nil
 	k.mu.Unlock()
-	if ended || pid <= 1 {
+	if ended || pid <= 1 || !childOf(pid, os.Getpid()) {
 		return nil
 	}
 	return linux.Kill(pid, linux.SIGKILL)
+}
+
+// childOf tells whether a process is a child of another: the number of one
+// that has been reaped may have been given away.
+func childOf(pid, parent int) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	return err == nil && strings.Contains(string(data), "\nPPid:\t"+strconv.Itoa(parent)+"\n")
 }
 
 // forget drops an exited container.

@@ -41,8 +41,8 @@ type Keeper struct {
 	kept       map[string][]*linux.FD
 	launching  int
 	strangers  map[int]linux.WaitStatus
-	frozen     chan struct{} // closed when an upgrade stops all pumps
-	pumps      sync.WaitGroup
+	pumps      sync.WaitGroup // move bytes
+	ends       sync.WaitGroup // listen to agents, and wait for pumps
 	stop       chan struct{}
 }
 
@@ -63,7 +63,7 @@ func New(o Options) (*Keeper, error) {
 	return &Keeper{
 		build: o.Build, listener: o.Listener.File(), agentExe: o.Agent, devNull: null, log: o.Log, forker: newForker(),
 		containers: map[string]*container{}, strangers: map[int]linux.WaitStatus{}, daemons: map[*ipc.Conn]bool{}, kept: map[string][]*linux.FD{},
-		frozen: make(chan struct{}), stop: make(chan struct{}),
+		stop: make(chan struct{}),
 	}, nil
 }
 

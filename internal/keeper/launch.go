@@ -77,7 +77,7 @@ func (k *Keeper) launchAgent(c *container, r wire.Launch, join []*linux.FD) erro
 		c.ch.Close()
 		return err
 	}
-	k.pumps.Add(1)
+	k.ends.Add(1)
 	go c.readAgent()
 	select {
 	case a := <-hello:
@@ -214,7 +214,7 @@ func (k *Keeper) reap() {
 			switch {
 			case pid == c.agent:
 				c.agentStatus, known = &ws, true
-			case c.main != nil && pid == c.main.pid:
+			case c.main != nil && pid == c.main.number():
 				c.orphan, known = &ws, true
 			}
 		}

@@ -124,6 +124,13 @@ func (p *process) makePipes(root int) error {
 	return nil
 }
 
+// number is the command's process.
+func (p *process) number() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pid
+}
+
 // status tells what an exec is.
 func (p *process) status() wire.ExecStatus {
 	p.mu.Lock()
@@ -233,7 +240,11 @@ func (p *process) drain(patience time.Duration) {
 	}
 	p.mu.Lock()
 	p.cutoff = true
+	clients := p.clients
 	p.mu.Unlock()
+	for _, c := range clients { // one that does not read holds up no end
+		_ = c.conn.SetWriteDeadline(time.Now())
+	}
 	for _, o := range p.outs { // wakes readers; they read until there is nothing more at once
 		_ = o.f.SetReadDeadline(time.Now())
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	agent "silo/internal/agent/wire"
@@ -93,17 +94,32 @@ func (k *Keeper) upgrade(c *ipc.Conn, id uint64, fds *fdList) error {
 	return fmt.Errorf("execute the new keeper: %w", err)
 }
 
-// freeze stops all pumps where no byte is on its way.
+// freeze stops all pumps where no byte is on its way. First come to rest the
+// agents' messages: the end of a command waits for its output's.
 func (k *Keeper) freeze() error {
 	past := time.Now()
+	k.mu.Lock()
+	for _, c := range k.containers {
+		_ = c.ch.Socket().File().SetReadDeadline(past)
+	}
+	k.mu.Unlock()
+	if err := rest(&k.ends); err != nil {
+		return err
+	}
+	past = time.Now()
 	k.eachFile(func(f *os.File, soon bool) {
 		if soon {
 			_ = f.SetReadDeadline(past)
 		}
 		_ = f.SetWriteDeadline(past.Add(freezeTime / 2))
 	})
+	return rest(&k.pumps)
+}
+
+// rest waits, bounded, until nothing of a group runs.
+func rest(group *sync.WaitGroup) error {
 	done := make(chan struct{})
-	go func() { k.pumps.Wait(); close(done) }()
+	go func() { group.Wait(); close(done) }()
 	select {
 	case <-done:
 		return nil
@@ -114,6 +130,7 @@ func (k *Keeper) freeze() error {
 
 // resume starts the pumps again after an upgrade that did not happen.
 func (k *Keeper) resume() {
+	k.ends.Wait()
 	k.pumps.Wait()
 	k.eachFile(func(f *os.File, _ bool) { _ = f.SetDeadline(time.Time{}) })
 	k.mu.Lock()
@@ -127,7 +144,7 @@ func (k *Keeper) resume() {
 // restart runs a container's pumps.
 func (k *Keeper) restart(c *container) {
 	if c.state != wire.Exited {
-		k.pumps.Add(1)
+		k.ends.Add(1)
 		go c.readAgent()
 	}
 	processes := make([]*process, 0, len(c.execs)+1)
@@ -143,6 +160,9 @@ func (k *Keeper) restart(c *container) {
 			if p.log, err = openLog(p.stdio.Log); err != nil {
 				k.log.Error("log after upgrade: output is not kept", "container", c.id, "err", err)
 			}
+		}
+		for _, cl := range p.clients {
+			cl.flush()
 		}
 		p.ready, p.ended = make(chan struct{}), make(chan struct{})
 		p.startPumps()
@@ -352,23 +372,7 @@ func (k *Keeper) restoreProcess(c *container, s savedProcess) (*process, []int) 
 	}
 	for _, sc := range s.Clients {
 		cl := &client{p: p, conn: open(sc.Conn, "client").PollFile(), attach: sc.Attach, pending: sc.Pending}
-		if len(cl.pending) > 0 {
-			k.pumps.Add(1)
-			go cl.flush()
-		}
 		p.clients = append(p.clients, cl)
 	}
 	return p, numbers
-}
-
-// flush sends what an upgrade interrupted, before anything else.
-func (c *client) flush() {
-	defer c.p.keeper.pumps.Done()
-	c.write.Lock()
-	defer c.write.Unlock()
-	n, err := c.conn.Write(c.pending)
-	c.pending = c.pending[n:]
-	if err != nil && len(c.pending) > 0 {
-		c.p.keeper.log.Debug("client after upgrade", "err", err)
-	}
 }
