@@ -254,7 +254,7 @@ func commandStdio(c wire.Command, u user, fds *fdList, console bool) (stdio []*l
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := linux.SetWinsize(master.Int(), c.Rows, c.Cols); err == nil {
+	if err = linux.SetWinsize(master.Int(), c.Rows, c.Cols); err == nil {
 		err = slave.Chown(int(u.uid), -1)
 	}
 	if err == nil && console {

@@ -164,8 +164,12 @@ func attachPart(m part) error {
 
 // devMounts completes /dev, whose nodes and folders silod has made.
 func (a *agent) devMounts(p wire.Prepare, fds *fdList) error {
-	pts, err := linux.MountFS("devpts", []linux.FSOption{{Key: "newinstance"}, {Key: "ptmxmode", Value: "0666"},
-		{Key: "mode", Value: "0620"}, {Key: "gid", Value: "5"}}, linux.AttrNoSuid|linux.AttrNoExec)
+	pts, err := linux.MountFS("devpts", []linux.FSOption{
+		{Key: "newinstance"},
+		{Key: "ptmxmode", Value: "0666"},
+		{Key: "mode", Value: "0620"},
+		{Key: "gid", Value: "5"},
+	}, linux.AttrNoSuid|linux.AttrNoExec)
 	if err != nil {
 		return err
 	}
@@ -175,8 +179,10 @@ func (a *agent) devMounts(p wire.Prepare, fds *fdList) error {
 	}
 	var shm *linux.FD
 	if p.Shm {
-		shm, err = linux.MountFS("tmpfs", []linux.FSOption{{Key: "mode", Value: "1777"},
-			{Key: "size", Value: strconv.FormatInt(p.ShmSize, 10)}}, mountFlags)
+		shm, err = linux.MountFS("tmpfs", []linux.FSOption{
+			{Key: "mode", Value: "1777"},
+			{Key: "size", Value: strconv.FormatInt(p.ShmSize, 10)},
+		}, mountFlags)
 	} else {
 		shm, err = fds.next("/dev/shm")
 	}

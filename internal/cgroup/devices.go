@@ -43,8 +43,10 @@ func (g *Group) SetDevices(rules []DeviceRule) error {
 		if !strings.ContainsRune("abc", r.Type) || r.Access == "" || strings.Trim(r.Access, "rwm") != "" || r.Major < -1 || r.Minor < -1 {
 			return errs.Invalidf("device rule %q %d:%d %q: use type a, b or c and access of r, w and m", r.Type, r.Major, r.Minor, r.Access)
 		}
-		all = append(all, &devices.Rule{Type: devices.Type(r.Type), Major: r.Major, Minor: r.Minor,
-			Permissions: devices.Permissions("").Union(devices.Permissions(r.Access)), Allow: !r.Deny})
+		all = append(all, &devices.Rule{
+			Type: devices.Type(r.Type), Major: r.Major, Minor: r.Minor,
+			Permissions: devices.Permissions("").Union(devices.Permissions(r.Access)), Allow: !r.Deny,
+		})
 	}
 	dir, _, v1 := g.dir("devices")
 	var err error

@@ -122,10 +122,14 @@ func TestSetV2(t *testing.T) {
 	}{
 		"nothing": {want: map[string]string{}},
 		"all": {
-			r: Resources{Memory: 64 << 20, MemorySwap: 96 << 20, MemoryReservation: 32 << 20, NanoCPUs: 1500000000, CPUShares: 512,
-				CpusetCpus: "0,3", CpusetMems: "0", PidsLimit: limit(100), BlkioWeight: 500},
-			want: map[string]string{"memory.max": "67108864", "memory.swap.max": "33554432", "memory.low": "33554432", "cpu.max": "150000 100000",
-				"cpu.weight": "59", "cpuset.cpus": "0,3", "cpuset.mems": "0", "pids.max": "100", "io.bfq.weight": "500"},
+			r: Resources{
+				Memory: 64 << 20, MemorySwap: 96 << 20, MemoryReservation: 32 << 20, NanoCPUs: 1500000000, CPUShares: 512,
+				CpusetCpus: "0,3", CpusetMems: "0", PidsLimit: limit(100), BlkioWeight: 500,
+			},
+			want: map[string]string{
+				"memory.max": "67108864", "memory.swap.max": "33554432", "memory.low": "33554432", "cpu.max": "150000 100000",
+				"cpu.weight": "59", "cpuset.cpus": "0,3", "cpuset.mems": "0", "pids.max": "100", "io.bfq.weight": "500",
+			},
 		},
 		"memory alone":    {r: Resources{Memory: 64 << 20}, want: map[string]string{"memory.max": "67108864", "memory.swap.max": "67108864"}},
 		"no swap":         {r: Resources{Memory: 64 << 20, MemorySwap: 64 << 20}, want: map[string]string{"memory.max": "67108864", "memory.swap.max": "0"}},
@@ -137,8 +141,10 @@ func TestSetV2(t *testing.T) {
 		"no quota":        {r: Resources{CPUQuota: -1}, want: map[string]string{"cpu.max": "max"}},
 		"period":          {r: Resources{CPUPeriod: 50000}, want: map[string]string{"cpu.max": "max 50000"}},
 		"without bfq":     {r: Resources{BlkioWeight: 10}, without: "io.bfq.weight", want: map[string]string{"io.weight": "1"}},
-		"swap not accounted": {r: Resources{Memory: 64 << 20, MemorySwap: 96 << 20}, without: "memory.swap.max",
-			want: map[string]string{"memory.max": "67108864"}, warn: "swap is not"},
+		"swap not accounted": {
+			r: Resources{Memory: 64 << 20, MemorySwap: 96 << 20}, without: "memory.swap.max",
+			want: map[string]string{"memory.max": "67108864"}, warn: "swap is not",
+		},
 		"swap by default not accounted": {r: Resources{Memory: 64 << 20}, without: "memory.swap.max", want: map[string]string{"memory.max": "67108864"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -247,8 +247,10 @@ func TestNestedGroups(t *testing.T) {
 func TestLimitsHold(t *testing.T) {
 	eachLayout(t, func(t *testing.T, l Layout) {
 		g := testGroup(t, l, "limits")
-		r := Resources{Memory: 32 << 20, MemorySwap: 32 << 20, MemoryReservation: 16 << 20, NanoCPUs: 500000000, CPUShares: 512,
-			CpusetCpus: "0", CpusetMems: "0", PidsLimit: limit(50)}
+		r := Resources{
+			Memory: 32 << 20, MemorySwap: 32 << 20, MemoryReservation: 16 << 20, NanoCPUs: 500000000, CPUShares: 512,
+			CpusetCpus: "0", CpusetMems: "0", PidsLimit: limit(50),
+		}
 		warnings, err := g.Set(r)
 		if errs.Is(err, errs.NotSupported) && l.Mode == V1 {
 			t.Skipf("this host keeps a controller in version 2: %v", err)

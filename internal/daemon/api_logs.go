@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"strconv"
 
@@ -82,7 +83,7 @@ func (f logFormat) copy(ctx context.Context, w *response, reader *logfile.Reader
 			w.flush()
 			batch = batch[:0]
 		}
-		if err == io.EOF || ctx.Err() != nil {
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {

@@ -42,8 +42,10 @@ func (s *Server) versionInfo(w *response, _ *request) error {
 		GitCommit: s.build.Commit, GoVersion: runtime.Version(), BuildTime: s.build.Time,
 		KernelVersion: strings.TrimSpace(string(kernel)),
 	}
-	details := map[string]string{"ApiVersion": v.APIVersion, "MinAPIVersion": v.MinAPIVersion, "Os": v.Os, "Arch": v.Arch,
-		"GitCommit": v.GitCommit, "GoVersion": v.GoVersion, "BuildTime": v.BuildTime, "KernelVersion": v.KernelVersion, "Experimental": "false"}
+	details := map[string]string{
+		"ApiVersion": v.APIVersion, "MinAPIVersion": v.MinAPIVersion, "Os": v.Os, "Arch": v.Arch,
+		"GitCommit": v.GitCommit, "GoVersion": v.GoVersion, "BuildTime": v.BuildTime, "KernelVersion": v.KernelVersion, "Experimental": "false",
+	}
 	v.Components = []system.ComponentVersion{{Name: "Engine", Version: v.Version, Details: details}}
 	return writeJSON(w, http.StatusOK, v)
 }

@@ -38,8 +38,10 @@ func TestCreateOfOldVersions(t *testing.T) {
 		Warnings                                                  int
 	}
 	look := func(c *createRequest) seen {
-		return seen{c.Healthcheck.StartInterval != 0, c.HostConfig.ConsoleSize != [2]uint{}, c.HostConfig.Annotations != nil,
-			c.HostConfig.Mounts[0].BindOptions.CreateMountpoint, c.NetworkingConfig.EndpointsConfig["nat"].GwPriority != 0, len(c.warnings)}
+		return seen{
+			c.Healthcheck.StartInterval != 0, c.HostConfig.ConsoleSize != [2]uint{}, c.HostConfig.Annotations != nil,
+			c.HostConfig.Mounts[0].BindOptions.CreateMountpoint, c.NetworkingConfig.EndpointsConfig["nat"].GwPriority != 0, len(c.warnings),
+		}
 	}
 	for v, want := range map[version]seen{
 		40: {Warnings: 1},
@@ -112,7 +114,8 @@ func fields(t *testing.T, v any) map[string]any {
 
 func TestInspectOfOldVersions(t *testing.T) {
 	c := container.InspectResponse{ID: "c1", Config: &container.Config{Image: "core"}, NetworkSettings: &container.NetworkSettings{
-		SandboxID: "s1", Networks: map[string]*network.EndpointSettings{"nat": {IPAddress: netip.MustParseAddr("172.20.0.2"), IPPrefixLen: 20, MacAddress: network.HardwareAddr{2, 0, 0, 0, 0, 1}}}}}
+		SandboxID: "s1", Networks: map[string]*network.EndpointSettings{"nat": {IPAddress: netip.MustParseAddr("172.20.0.2"), IPPrefixLen: 20, MacAddress: network.HardwareAddr{2, 0, 0, 0, 0, 1}}},
+	}}
 	for v, want := range map[version]any{51: "172.20.0.2", 52: nil} {
 		got, err := oldContainerInspect(v, c)
 		if err != nil {

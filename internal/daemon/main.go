@@ -91,8 +91,10 @@ func (s *settings) merge(f *pflag.FlagSet, path string) error {
 	if err := json.Unmarshal(data, &file); err != nil {
 		return fmt.Errorf("read config %s: %w", path, err)
 	}
-	known := map[string]string{"data-root": "data-root", "exec-root": "exec-root", "hosts": "host", "log-level": "log-level", "standby": "standby",
-		"address-pool": "address-pool", "bridge": "bridge", "id-pool": "id-pool", "insecure-registries": "insecure-registry"}
+	known := map[string]string{
+		"data-root": "data-root", "exec-root": "exec-root", "hosts": "host", "log-level": "log-level", "standby": "standby",
+		"address-pool": "address-pool", "bridge": "bridge", "id-pool": "id-pool", "insecure-registries": "insecure-registry",
+	}
 	for key := range file {
 		name, ok := known[key]
 		if !ok {

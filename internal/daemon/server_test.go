@@ -107,8 +107,10 @@ func intp(n int) *int { return &n }
 
 // TestRequests has one request a line, and what the backend must see of it.
 func TestRequests(t *testing.T) {
-	emptyCreate := engine.CreateOptions{Config: &container.Config{Image: "core"}, HostConfig: &container.HostConfig{},
-		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}}
+	emptyCreate := engine.CreateOptions{
+		Config: &container.Config{Image: "core"}, HostConfig: &container.HostConfig{},
+		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}},
+	}
 	named := emptyCreate
 	named.Name, named.Platform = "web", "linux/arm64"
 	tests := []struct {
@@ -121,8 +123,10 @@ func TestRequests(t *testing.T) {
 		{"GET", "/system/df", "", 200, call{"DiskUsage", nil}},
 		{"GET", "/events?since=10&until=12.5", "", 200, call{"Events", []any{time.Unix(10, 0), time.Unix(12, 500_000_000), filter.Args(nil)}}},
 		{"GET", "/containers/json", "", 200, call{"Containers", []any{engine.ListOptions{}}}},
-		{"GET", `/containers/json?all=1&size=true&limit=3&filters={"status":["exited"]}&before=x`, "", 200,
-			call{"Containers", []any{engine.ListOptions{All: true, Size: true, Limit: 3, Filters: filter.Args{"status": {"exited"}, "before": {"x"}}}}}},
+		{
+			"GET", `/containers/json?all=1&size=true&limit=3&filters={"status":["exited"]}&before=x`, "", 200,
+			call{"Containers", []any{engine.ListOptions{All: true, Size: true, Limit: 3, Filters: filter.Args{"status": {"exited"}, "before": {"x"}}}}},
+		},
 		{"GET", "/containers/json?all=False&limit=-1", "", 200, call{"Containers", []any{engine.ListOptions{}}}},
 		{"POST", "/containers/create", `{"Image":"core","Unknown":1}`, 201, call{"ContainerCreate", []any{emptyCreate}}},
 		{"POST", "/containers/create?name=web&platform=linux/arm64", `{"Image":"core","HostConfig":null}`, 201, call{"ContainerCreate", []any{named}}},
@@ -147,8 +151,10 @@ func TestRequests(t *testing.T) {
 		{"POST", "/containers/web/update", `{"Memory":1000}`, 200, call{"ContainerUpdate", []any{"web", container.UpdateConfig{Resources: container.Resources{Memory: 1000}}}}},
 		{"POST", `/containers/prune?filters={"until":{"1h":true}}`, "", 200, call{"ContainersPrune", []any{filter.Args{"until": {"1h"}}}}},
 		{"POST", "/containers/web/attach?stream=1&stdout=1&detachKeys=ctrl-a", "", 200, call{"ContainerAttach", []any{"web", engine.AttachOptions{Stdout: true, Stream: true, DetachKeys: "ctrl-a"}}}},
-		{"POST", "/containers/web/exec", `{"Cmd":["ls"],"Tty":true,"ConsoleSize":[24,80]}`, 201,
-			call{"ExecCreate", []any{"web", container.ExecCreateRequest{Cmd: []string{"ls"}, Tty: true, ConsoleSize: &[2]uint{24, 80}}}}},
+		{
+			"POST", "/containers/web/exec", `{"Cmd":["ls"],"Tty":true,"ConsoleSize":[24,80]}`, 201,
+			call{"ExecCreate", []any{"web", container.ExecCreateRequest{Cmd: []string{"ls"}, Tty: true, ConsoleSize: &[2]uint{24, 80}}}},
+		},
 		{"POST", "/v1.40/containers/web/exec", `{"Cmd":["ls"],"ConsoleSize":[24,80]}`, 201, call{"ExecCreate", []any{"web", container.ExecCreateRequest{Cmd: []string{"ls"}}}}},
 		{"POST", "/exec/e1/start", `{"Detach":true}`, 200, call{"ExecStart", []any{"e1", engine.ExecStartOptions{Detach: true}}}},
 		{"POST", "/exec/e1/start", `{"Tty":true,"ConsoleSize":[24,80]}`, 200, call{"ExecStart", []any{"e1", engine.ExecStartOptions{TTY: true, ConsoleSize: &[2]uint{24, 80}}}}},
@@ -165,8 +171,10 @@ func TestRequests(t *testing.T) {
 		{"DELETE", "/images/a/b:1?force=1", "", 200, call{"ImageRemove", []any{"a/b:1", true, false}}},
 		{"POST", "/images/create?fromImage=a/b&tag=1&platform=linux/amd64", "", 200, call{"ImagePull", []any{"a/b:1", "linux/amd64", nilAuth}}},
 		{"POST", "/images/create?fromImage=a&tag=sha256:" + strings.Repeat("0", 64), "", 200, call{"ImagePull", []any{"a@sha256:" + strings.Repeat("0", 64), "", nilAuth}}},
-		{"POST", "/images/create?fromSrc=-&repo=r&tag=t&changes=CMD+sh&changes=ENV+a=b", "tarball", 200,
-			call{"ImageImport", []any{"r:t", "Imported from -", "", []string{"CMD sh", "ENV a=b"}, "tarball"}}},
+		{
+			"POST", "/images/create?fromSrc=-&repo=r&tag=t&changes=CMD+sh&changes=ENV+a=b", "tarball", 200,
+			call{"ImageImport", []any{"r:t", "Imported from -", "", []string{"CMD sh", "ENV a=b"}, "tarball"}},
+		},
 		{"POST", "/images/load?quiet=0", "tarball", 200, call{"ImageLoad", []any{false}}},
 		{"POST", `/images/a/push?tag=1&platform={"os":"linux","architecture":"arm","variant":"v7"}`, "", 200, call{"ImagePush", []any{"a:1", "linux/arm/v7", nilAuth}}},
 		{"GET", "/networks", "", 200, call{"Networks", []any{filter.Args(nil)}}},
@@ -355,8 +363,10 @@ func TestPingAndVersion(t *testing.T) {
 	d := start(t, &stub{})
 	for _, method := range []string{"GET", "HEAD"} {
 		resp, body := d.do(t, method, "/_ping", "", "X-Request-Id: my-1")
-		want := map[string]string{"Api-Version": MaxAPIVersion, "Docker-Experimental": "false", "Ostype": "linux", "Server": "Silo/0.1 (linux)",
-			"Builder-Version": "1", "Swarm": "inactive", "Cache-Control": "no-cache, no-store, must-revalidate", "X-Request-Id": "my-1"}
+		want := map[string]string{
+			"Api-Version": MaxAPIVersion, "Docker-Experimental": "false", "Ostype": "linux", "Server": "Silo/0.1 (linux)",
+			"Builder-Version": "1", "Swarm": "inactive", "Cache-Control": "no-cache, no-store, must-revalidate", "X-Request-Id": "my-1",
+		}
 		for k, v := range want {
 			if got := resp.Header.Get(k); got != v {
 				t.Errorf("%s %s: %q, want %q", method, k, got, v)

@@ -58,27 +58,34 @@ func (b *stub) note(method string, args ...any) error {
 func (b *stub) ContainerCreate(_ context.Context, o engine.CreateOptions) (container.CreateResponse, error) {
 	return container.CreateResponse{ID: "c1"}, b.note("ContainerCreate", o)
 }
+
 func (b *stub) Containers(_ context.Context, o engine.ListOptions) ([]container.Summary, error) {
 	return nil, b.note("Containers", o)
 }
+
 func (b *stub) ContainerInspect(ctx context.Context, ref string, size bool) (container.InspectResponse, error) {
 	if b.inspect != nil {
 		return b.inspect(ctx)
 	}
 	return container.InspectResponse{ID: ref}, b.note("ContainerInspect", ref, size)
 }
+
 func (b *stub) ContainerStart(_ context.Context, ref string) error {
 	return b.note("ContainerStart", ref)
 }
+
 func (b *stub) ContainerStop(_ context.Context, ref string, o engine.StopOptions) error {
 	return b.note("ContainerStop", ref, o)
 }
+
 func (b *stub) ContainerRestart(_ context.Context, ref string, o engine.StopOptions) error {
 	return b.note("ContainerRestart", ref, o)
 }
+
 func (b *stub) ContainerKill(_ context.Context, ref, signal string) error {
 	return b.note("ContainerKill", ref, signal)
 }
+
 func (b *stub) ContainerWait(ctx context.Context, ref string, c container.WaitCondition) (<-chan engine.WaitResult, error) {
 	if b.wait != nil {
 		return b.wait(ctx)
@@ -87,30 +94,37 @@ func (b *stub) ContainerWait(ctx context.Context, ref string, c container.WaitCo
 	ch <- engine.WaitResult{ExitCode: 7}
 	return ch, b.note("ContainerWait", ref, c)
 }
+
 func (b *stub) ContainerAttach(ctx context.Context, ref string, o engine.AttachOptions, h engine.Hijack) error {
 	if b.attach != nil {
 		return b.attach(ctx, o, h)
 	}
 	return b.note("ContainerAttach", ref, o)
 }
+
 func (b *stub) ContainerLogs(context.Context, string) (engine.LogSource, error) {
 	if b.logs != nil {
 		return b.logs()
 	}
 	return engine.LogSource{Path: "/nonexistent/log"}, b.note("ContainerLogs")
 }
+
 func (b *stub) ContainerResize(_ context.Context, ref string, h, w uint16) error {
 	return b.note("ContainerResize", ref, h, w)
 }
+
 func (b *stub) ContainerRename(_ context.Context, ref, name string) error {
 	return b.note("ContainerRename", ref, name)
 }
+
 func (b *stub) ContainerRemove(_ context.Context, ref string, o engine.RemoveOptions) error {
 	return b.note("ContainerRemove", ref, o)
 }
+
 func (b *stub) ContainerTop(_ context.Context, ref, args string) (container.TopResponse, error) {
 	return container.TopResponse{}, b.note("ContainerTop", ref, args)
 }
+
 func (b *stub) ContainerStats(ctx context.Context, ref string, stream, oneShot bool) (<-chan container.StatsResponse, error) {
 	if b.stats != nil {
 		return b.stats(ctx), nil
@@ -120,21 +134,27 @@ func (b *stub) ContainerStats(ctx context.Context, ref string, stream, oneShot b
 	close(ch)
 	return ch, b.note("ContainerStats", ref, stream, oneShot)
 }
+
 func (b *stub) ContainerPause(_ context.Context, ref string) error {
 	return b.note("ContainerPause", ref)
 }
+
 func (b *stub) ContainerUnpause(_ context.Context, ref string) error {
 	return b.note("ContainerUnpause", ref)
 }
+
 func (b *stub) ContainerUpdate(_ context.Context, ref string, u container.UpdateConfig) (container.UpdateResponse, error) {
 	return container.UpdateResponse{}, b.note("ContainerUpdate", ref, u)
 }
+
 func (b *stub) ContainersPrune(_ context.Context, f filter.Args) (container.PruneReport, error) {
 	return container.PruneReport{}, b.note("ContainersPrune", f)
 }
+
 func (b *stub) ExecCreate(_ context.Context, ref string, r container.ExecCreateRequest) (string, error) {
 	return "e1", b.note("ExecCreate", ref, r)
 }
+
 func (b *stub) ExecStart(ctx context.Context, id string, o engine.ExecStartOptions) error {
 	if b.exec != nil {
 		return b.exec(ctx, o)
@@ -142,21 +162,27 @@ func (b *stub) ExecStart(ctx context.Context, id string, o engine.ExecStartOptio
 	o.Hijack = nil // functions cannot be compared
 	return b.note("ExecStart", id, o)
 }
+
 func (b *stub) ExecResize(_ context.Context, id string, h, w uint16) error {
 	return b.note("ExecResize", id, h, w)
 }
+
 func (b *stub) ExecInspect(_ context.Context, id string) (container.ExecInspectResponse, error) {
 	return container.ExecInspectResponse{ID: id}, b.note("ExecInspect", id)
 }
+
 func (b *stub) Images(_ context.Context, all bool, f filter.Args) ([]image.Summary, error) {
 	return b.images, b.note("Images", all, f)
 }
+
 func (b *stub) ImageInspect(_ context.Context, ref string) (image.InspectResponse, error) {
 	return image.InspectResponse{ID: ref}, b.note("ImageInspect", ref)
 }
+
 func (b *stub) ImageHistory(_ context.Context, ref string) ([]image.HistoryResponseItem, error) {
 	return nil, b.note("ImageHistory", ref)
 }
+
 func (b *stub) ImagePull(ctx context.Context, ref, platform string, a *registry.AuthConfig, p Progress) error {
 	if b.pull != nil {
 		return b.pull(ctx, p)
@@ -164,9 +190,11 @@ func (b *stub) ImagePull(ctx context.Context, ref, platform string, a *registry.
 	p(jsonstream.Message{Status: "pulling"})
 	return b.note("ImagePull", ref, platform, a)
 }
+
 func (b *stub) ImagePush(_ context.Context, ref, platform string, a *registry.AuthConfig, _ Progress) error {
 	return b.note("ImagePush", ref, platform, a)
 }
+
 func (b *stub) ImageImport(_ context.Context, repoTag, message, platform string, changes []string, r io.Reader, _ Progress) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -174,42 +202,53 @@ func (b *stub) ImageImport(_ context.Context, repoTag, message, platform string,
 	}
 	return b.note("ImageImport", repoTag, message, platform, changes, string(data))
 }
+
 func (b *stub) ImageLoad(_ context.Context, r io.Reader, quiet bool, p Progress) error {
 	if b.load != nil {
 		return b.load(r, p)
 	}
 	return b.note("ImageLoad", quiet)
 }
+
 func (b *stub) ImageSave(_ context.Context, refs []string, w io.Writer) error {
 	if b.save != nil {
 		return b.save(w)
 	}
 	return b.note("ImageSave", refs)
 }
+
 func (b *stub) ImageTag(_ context.Context, source, target string) error {
 	return b.note("ImageTag", source, target)
 }
+
 func (b *stub) ImageRemove(_ context.Context, ref string, force, noPrune bool) ([]image.DeleteResponse, error) {
 	return nil, b.note("ImageRemove", ref, force, noPrune)
 }
+
 func (b *stub) VolumeCreate(_ context.Context, r volume.CreateRequest) (volume.Volume, error) {
 	return volume.Volume{Name: r.Name}, b.note("VolumeCreate", r)
 }
+
 func (b *stub) Volumes(_ context.Context, f filter.Args) (volume.ListResponse, error) {
 	return volume.ListResponse{}, b.note("Volumes", f)
 }
+
 func (b *stub) VolumeInspect(_ context.Context, name string) (volume.Volume, error) {
 	return volume.Volume{Name: name}, b.note("VolumeInspect", name)
 }
+
 func (b *stub) VolumeRemove(_ context.Context, name string, force bool) error {
 	return b.note("VolumeRemove", name, force)
 }
+
 func (b *stub) VolumesPrune(_ context.Context, f filter.Args) (volume.PruneReport, error) {
 	return volume.PruneReport{}, b.note("VolumesPrune", f)
 }
+
 func (b *stub) Networks(_ context.Context, f filter.Args) ([]network.Summary, error) {
 	return nil, b.note("Networks", f)
 }
+
 func (b *stub) NetworkInspect(_ context.Context, ref string) (network.Inspect, error) {
 	return network.Inspect{}, b.note("NetworkInspect", ref)
 }
@@ -217,6 +256,7 @@ func (b *stub) Info(context.Context) (system.Info, error) { return system.Info{}
 func (b *stub) DiskUsage(context.Context) (system.DiskUsage, error) {
 	return b.usage, b.note("DiskUsage")
 }
+
 func (b *stub) Events(ctx context.Context, since, until time.Time, f filter.Args) (<-chan events.Message, error) {
 	if b.events != nil {
 		return b.events(ctx), nil
@@ -230,6 +270,7 @@ func (b *stub) Disks(context.Context) ([]api.Disk, error)       { return nil, b.
 func (b *stub) DiskMount(_ context.Context, ref string, r api.DiskMountRequest) error {
 	return b.note("DiskMount", ref, r)
 }
+
 func (b *stub) DiskUnmount(_ context.Context, path string) error {
 	return b.note("DiskUnmount", path)
 }

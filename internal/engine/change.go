@@ -113,8 +113,15 @@ func (e *Engine) ContainerUpdate(ctx context.Context, ref string, u container.Up
 
 // mergeResources lets what is set in u replace what is in r.
 func mergeResources(r *container.Resources, u container.Resources) {
-	for _, f := range []struct{ to, from *int64 }{{&r.Memory, &u.Memory}, {&r.MemorySwap, &u.MemorySwap}, {&r.MemoryReservation, &u.MemoryReservation},
-		{&r.NanoCPUs, &u.NanoCPUs}, {&r.CPUQuota, &u.CPUQuota}, {&r.CPUPeriod, &u.CPUPeriod}, {&r.CPUShares, &u.CPUShares}} {
+	for _, f := range []struct{ to, from *int64 }{
+		{&r.Memory, &u.Memory},
+		{&r.MemorySwap, &u.MemorySwap},
+		{&r.MemoryReservation, &u.MemoryReservation},
+		{&r.NanoCPUs, &u.NanoCPUs},
+		{&r.CPUQuota, &u.CPUQuota},
+		{&r.CPUPeriod, &u.CPUPeriod},
+		{&r.CPUShares, &u.CPUShares},
+	} {
 		if *f.from != 0 {
 			*f.to = *f.from
 		}

@@ -97,8 +97,10 @@ func (e *Engine) plan(o CreateOptions, img image.Image) (*configRecord, []string
 	if err != nil {
 		return nil, nil, err
 	}
-	rec := &configRecord{Format: recordFormat, Name: o.Name, Created: time.Now().UTC(), ImageID: img.ID, ImageName: o.Config.Image, DiskSize: size,
-		PID: pid, Config: &cfg, HostConfig: &host, IP: ip, MAC: mac}
+	rec := &configRecord{
+		Format: recordFormat, Name: o.Name, Created: time.Now().UTC(), ImageID: img.ID, ImageName: o.Config.Image, DiskSize: size,
+		PID: pid, Config: &cfg, HostConfig: &host, IP: ip, MAC: mac,
+	}
 	if _, err := capabilities(&host); err != nil {
 		return nil, nil, err
 	}

@@ -13,16 +13,23 @@ import (
 
 // ulimitTypes are the numbers of resource limits in setrlimit(2), from
 // <asm-generic/resource.h>, under the names of Docker's --ulimit.
-var ulimitTypes = map[string]int{"cpu": 0, "fsize": 1, "data": 2, "stack": 3, "core": 4, "rss": 5, "nproc": 6, "nofile": 7, "memlock": 8,
-	"locks": 10, "sigpending": 11, "msgqueue": 12, "nice": 13, "rtprio": 14, "rttime": 15}
+var ulimitTypes = map[string]int{
+	"cpu": 0, "fsize": 1, "data": 2, "stack": 3, "core": 4, "rss": 5, "nproc": 6, "nofile": 7, "memlock": 8,
+	"locks": 10, "sigpending": 11, "msgqueue": 12, "nice": 13, "rtprio": 14, "rttime": 15,
+}
 
 // alwaysDevices are the devices that every container has, for a device
 // controller that denies all others: the memory devices, terminals.
 var alwaysDevices = []cgroup.DeviceRule{
 	{Type: 'a', Major: -1, Minor: -1, Access: "rwm", Deny: true},
-	{Type: 'c', Major: 1, Minor: 3, Access: "rwm"}, {Type: 'c', Major: 1, Minor: 5, Access: "rwm"}, {Type: 'c', Major: 1, Minor: 7, Access: "rwm"},
-	{Type: 'c', Major: 1, Minor: 8, Access: "rwm"}, {Type: 'c', Major: 1, Minor: 9, Access: "rwm"}, {Type: 'c', Major: 5, Minor: 0, Access: "rwm"},
-	{Type: 'c', Major: 5, Minor: 2, Access: "rwm"}, {Type: 'c', Major: 136, Minor: -1, Access: "rwm"},
+	{Type: 'c', Major: 1, Minor: 3, Access: "rwm"},
+	{Type: 'c', Major: 1, Minor: 5, Access: "rwm"},
+	{Type: 'c', Major: 1, Minor: 7, Access: "rwm"},
+	{Type: 'c', Major: 1, Minor: 8, Access: "rwm"},
+	{Type: 'c', Major: 1, Minor: 9, Access: "rwm"},
+	{Type: 'c', Major: 5, Minor: 0, Access: "rwm"},
+	{Type: 'c', Major: 5, Minor: 2, Access: "rwm"},
+	{Type: 'c', Major: 136, Minor: -1, Access: "rwm"},
 }
 
 func deviceRule(n linux.DeviceNode, access string) cgroup.DeviceRule {

@@ -14,13 +14,15 @@ import (
 // doctor checks what of the host Silo uses.
 func (e *Engine) doctor() []api.Check {
 	h, err := linux.HostInfo()
-	list := []api.Check{kernelCheck("kernel 5.19 or newer", h.Release, err, 5, 19, "idmapped layers of an overlay are missing: no container can run"),
+	list := []api.Check{
+		kernelCheck("kernel 5.19 or newer", h.Release, err, 5, 19, "idmapped layers of an overlay are missing: no container can run"),
 		kernelCheck("EROFS from a file (6.12)", h.Release, err, 6, 12, "each image in use takes a loop device"),
 		kernelCheck("overlay from descriptors (6.15)", h.Release, err, 6, 15, "mounts are attached below the exec root for a moment at each start"),
 		fileCheck("audit session", "/proc/self/sessionid", "a container's session number is 0 and the host's audit log does not name it"),
 		fileCheck("user namespaces", "/proc/self/ns/user", "no container can run"),
 		fileCheck("overlay", "/sys/module/overlay", "no container can run: modprobe overlay"),
-		fileCheck("loop devices", "/dev/loop-control", "no sandbox disk can be attached: modprobe loop")}
+		fileCheck("loop devices", "/dev/loop-control", "no sandbox disk can be attached: modprobe loop"),
+	}
 	for _, name := range []string{"memory", "cpu", "cpuset", "pids"} {
 		c := api.Check{Name: "cgroup controller " + name, Answer: "yes"}
 		if _, ok := e.cgroups.Controllers[name]; !ok {

@@ -106,8 +106,10 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.filters = seccomp.NewCache(filepath.Join(o.Data, "seccomp"))
 	e.volumes = &volumeStore{dir: filepath.Join(o.Data, "volumes")}
 	e.bases.layers = e.layers
-	e.images, err = image.Open(image.Options{Data: o.Data, Bases: basesOf{e}, Log: o.Log, InUse: e.imageInUse, Event: e.imageEvent,
-		InsecureRegistries: o.InsecureRegistries})
+	e.images, err = image.Open(image.Options{
+		Data: o.Data, Bases: basesOf{e}, Log: o.Log, InUse: e.imageInUse, Event: e.imageEvent,
+		InsecureRegistries: o.InsecureRegistries,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -226,12 +228,16 @@ func (e *Engine) emit(c *Container, action events.Action, extra map[string]strin
 		attrs[k] = v
 	}
 	now := time.Now()
-	e.bus.Publish(events.Message{Type: events.ContainerEventType, Action: action, Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
-		Actor: events.Actor{ID: r.ID, Attributes: attrs}})
+	e.bus.Publish(events.Message{
+		Type: events.ContainerEventType, Action: action, Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
+		Actor: events.Actor{ID: r.ID, Attributes: attrs},
+	})
 }
 
 func (e *Engine) imageEvent(action events.Action, id, name string) {
 	now := time.Now()
-	e.bus.Publish(events.Message{Type: events.ImageEventType, Action: action, Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
-		Actor: events.Actor{ID: id, Attributes: map[string]string{"name": name}}})
+	e.bus.Publish(events.Message{
+		Type: events.ImageEventType, Action: action, Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
+		Actor: events.Actor{ID: id, Attributes: map[string]string{"name": name}},
+	})
 }

@@ -243,9 +243,11 @@ func (e *Engine) ExecInspect(_ context.Context, id string) (container.ExecInspec
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	privileged := x.req.Privileged
-	return container.ExecInspectResponse{ID: id, ContainerID: x.c.rec.ID, Running: x.ran && x.code == nil, ExitCode: x.code, Pid: x.pid,
+	return container.ExecInspectResponse{
+		ID: id, ContainerID: x.c.rec.ID, Running: x.ran && x.code == nil, ExitCode: x.code, Pid: x.pid,
 		OpenStdin: x.req.AttachStdin, OpenStdout: x.req.AttachStdout, OpenStderr: x.req.AttachStderr, CanRemove: x.code != nil,
-		ProcessConfig: &container.ExecProcessConfig{Tty: x.req.Tty, Entrypoint: x.req.Cmd[0], Arguments: x.req.Cmd[1:], Privileged: &privileged, User: x.req.User}}, nil
+		ProcessConfig: &container.ExecProcessConfig{Tty: x.req.Tty, Entrypoint: x.req.Cmd[0], Arguments: x.req.Cmd[1:], Privileged: &privileged, User: x.req.User},
+	}, nil
 }
 
 // pendingAttach is a client who waits for a container's start.

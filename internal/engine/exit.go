@@ -120,7 +120,7 @@ func (e *Engine) forget(id string) {
 
 // discard takes away what is left of a removed container.
 func (e *Engine) discard(c *Container, b *sandbox) {
-	c.save.Lock() // a state that is just being written is written; none follows
+	c.save.Lock()   // a state that is just being written is written; none follows
 	c.save.Unlock() //nolint:staticcheck // a barrier, not a section
 	if b != nil {
 		e.forget(b.id)

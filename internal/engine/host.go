@@ -31,13 +31,15 @@ func (e *Engine) Info(ctx context.Context) (system.Info, error) {
 		return system.Info{}, err
 	}
 	has := func(name string) bool { _, ok := e.cgroups.Controllers[name]; return ok }
-	i := system.Info{ID: e.id, Driver: "silo", DriverStatus: [][2]string{{"Base", "EROFS"}, {"Disk", "VHDX, ext4"}, {"Bridge", e.o.Bridge}},
+	i := system.Info{
+		ID: e.id, Driver: "silo", DriverStatus: [][2]string{{"Base", "EROFS"}, {"Disk", "VHDX, ext4"}, {"Bridge", e.o.Bridge}},
 		MemoryLimit: has("memory"), SwapLimit: has("memory"), CPUCfsPeriod: has("cpu"), CPUCfsQuota: has("cpu"), CPUShares: has("cpu"), CPUSet: has("cpuset"), PidsLimit: has("pids"),
 		IPv4Forwarding: true, NFd: countFiles("/proc/self/fd"), NGoroutines: runtime.NumGoroutine(), SystemTime: time.Now().Format(time.RFC3339Nano), LoggingDriver: "json-file",
 		CgroupDriver: "cgroupfs", CgroupVersion: "1", KernelVersion: h.Release, OperatingSystem: osName(), OSType: "linux", Architecture: h.Machine, NCPU: runtime.NumCPU(),
 		MemTotal: h.Memory, DockerRootDir: e.o.Data, Name: h.Name, ServerVersion: version.Version, LiveRestoreEnabled: true, Isolation: "process",
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=userns"}, DefaultRuntime: "silo", Labels: []string{}, Warnings: e.net.Inspect().Warnings,
-		Plugins: system.PluginsInfo{Volume: []string{"local"}, Network: []string{"nat", "null", "host"}, Log: []string{"json-file", "none"}}}
+		Plugins: system.PluginsInfo{Volume: []string{"local"}, Network: []string{"nat", "null", "host"}, Log: []string{"json-file", "none"}},
+	}
 	if e.cgroups.Mode == cgroup.V2 {
 		i.CgroupVersion = "2"
 	}

@@ -12,14 +12,18 @@ import (
 )
 
 // defaultCaps are the capabilities of a container, Docker's default set.
-var defaultCaps = []string{"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD",
-	"CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT"}
+var defaultCaps = []string{
+	"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD",
+	"CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+}
 
 // defaultMasked and defaultReadOnly are the kernel files that Docker hides
 // and protects.
 var (
-	defaultMasked = []string{"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-		"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"}
+	defaultMasked = []string{
+		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+		"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+	}
 	defaultReadOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
 
@@ -111,8 +115,10 @@ func securityOptions(h *container.HostConfig) (s security, err error) {
 }
 
 // inits are programs that insist on being process 1.
-var inits = map[string]bool{"init": true, "systemd": true, "s6-svscan": true, "s6-overlay-suexec": true, "s6-init": true, "runit": true, "runit-init": true,
-	"openrc-init": true, "tini": true, "tini-static": true, "dumb-init": true, "docker-init": true, "catatonit": true, "my_init": true}
+var inits = map[string]bool{
+	"init": true, "systemd": true, "s6-svscan": true, "s6-overlay-suexec": true, "s6-init": true, "runit": true, "runit-init": true,
+	"openrc-init": true, "tini": true, "tini-static": true, "dumb-init": true, "docker-init": true, "catatonit": true, "my_init": true,
+}
 
 // wantsPID decides the isolation of a container.
 func wantsPID(h *container.HostConfig, args []string) (bool, error) {

@@ -149,16 +149,20 @@ func (e *Engine) measure(c *Container) (container.StatsResponse, error) {
 	if err != nil {
 		return s, err
 	}
-	s.CPUStats = container.CPUStats{SystemUsage: system, OnlineCPUs: uint32(runtime.NumCPU()),
+	s.CPUStats = container.CPUStats{
+		SystemUsage: system, OnlineCPUs: uint32(runtime.NumCPU()),
 		CPUUsage:       container.CPUUsage{TotalUsage: g.CPU.Total, PercpuUsage: g.CPU.PerCPU, UsageInKernelmode: g.CPU.System, UsageInUsermode: g.CPU.User},
-		ThrottlingData: container.ThrottlingData{Periods: g.CPU.Periods, ThrottledPeriods: g.CPU.ThrottledPeriods, ThrottledTime: g.CPU.ThrottledTime}}
+		ThrottlingData: container.ThrottlingData{Periods: g.CPU.Periods, ThrottledPeriods: g.CPU.ThrottledPeriods, ThrottledTime: g.CPU.ThrottledTime},
+	}
 	s.MemoryStats = container.MemoryStats{Usage: g.Memory.Usage, MaxUsage: g.Memory.MaxUsage, Limit: g.Memory.Limit, Failcnt: g.Memory.Failcnt, Stats: g.Memory.Stats}
 	s.PidsStats = withoutAgent(g.Pids, b.agent)
 	s.BlkioStats = container.BlkioStats{IoServiceBytesRecursive: blkio(g.Blkio.ServiceBytes), IoServicedRecursive: blkio(g.Blkio.Serviced)}
 	if b.endpoint != nil {
 		if n, err := e.net.Stats(b.endpoint.HostIf); err == nil {
-			s.Networks = map[string]container.NetworkStats{"eth0": {RxBytes: n.RxBytes, RxPackets: n.RxPackets, RxErrors: n.RxErrors, RxDropped: n.RxDropped,
-				TxBytes: n.TxBytes, TxPackets: n.TxPackets, TxErrors: n.TxErrors, TxDropped: n.TxDropped}}
+			s.Networks = map[string]container.NetworkStats{"eth0": {
+				RxBytes: n.RxBytes, RxPackets: n.RxPackets, RxErrors: n.RxErrors, RxDropped: n.RxDropped,
+				TxBytes: n.TxBytes, TxPackets: n.TxPackets, TxErrors: n.TxErrors, TxDropped: n.TxDropped,
+			}}
 		}
 	}
 	return s, nil

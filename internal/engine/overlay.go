@@ -24,8 +24,12 @@ func overlay(run, id string, base, upperDisk *linux.FD) (*linux.FD, error) {
 		return nil, err
 	}
 	defer work.Close()
-	m, err := linux.MountFS("overlay", []linux.FSOption{{Key: "lowerdir+", FD: base}, {Key: "upperdir", FD: upper},
-		{Key: "workdir", FD: work}, {Key: "source", Value: "silo"}}, linux.AttrNoDev)
+	m, err := linux.MountFS("overlay", []linux.FSOption{
+		{Key: "lowerdir+", FD: base},
+		{Key: "upperdir", FD: upper},
+		{Key: "workdir", FD: work},
+		{Key: "source", Value: "silo"},
+	}, linux.AttrNoDev)
 	if err == nil || !linux.IsErrno(err, syscall.EINVAL, syscall.EBADF) {
 		return m, err
 	}
@@ -57,8 +61,12 @@ func attachedOverlay(run, id string, base, upperDisk *linux.FD) (*linux.FD, erro
 		}
 		defer func() { _ = linux.UnmountDetach(x.at) }()
 	}
-	return linux.MountFS("overlay", []linux.FSOption{{Key: "lowerdir", Value: lower}, {Key: "upperdir", Value: disk + "/upper"},
-		{Key: "workdir", Value: disk + "/work"}, {Key: "source", Value: "silo"}}, linux.AttrNoDev)
+	return linux.MountFS("overlay", []linux.FSOption{
+		{Key: "lowerdir", Value: lower},
+		{Key: "upperdir", Value: disk + "/upper"},
+		{Key: "workdir", Value: disk + "/work"},
+		{Key: "source", Value: "silo"},
+	}, linux.AttrNoDev)
 }
 
 // baseMounts keeps one detached mount for each image in use: a container

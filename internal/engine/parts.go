@@ -210,8 +210,10 @@ func (e *Engine) Networks(ctx context.Context, f filter.Args) ([]network.Summary
 
 func (e *Engine) network(name string) network.Network {
 	drivers := map[string]string{"nat": "nat", "none": "null", "host": "host"}
-	n := network.Network{Name: name, ID: e.networkID(name), Scope: "local", Driver: drivers[name], EnableIPv4: name == "nat", Options: map[string]string{}, Labels: map[string]string{},
-		IPAM: network.IPAM{Driver: "default", Config: []network.IPAMConfig{}}}
+	n := network.Network{
+		Name: name, ID: e.networkID(name), Scope: "local", Driver: drivers[name], EnableIPv4: name == "nat", Options: map[string]string{}, Labels: map[string]string{},
+		IPAM: network.IPAM{Driver: "default", Config: []network.IPAMConfig{}},
+	}
 	_ = n.Created.UnmarshalText([]byte(e.started.UTC().Format(time.RFC3339Nano)))
 	if name == "nat" {
 		info := e.net.Inspect()

@@ -152,9 +152,11 @@ func exposedPorts(r *configRecord) (out []string) {
 
 func (e *Engine) summary(c *Container, r *configRecord, st stateRecord, size bool) container.Summary {
 	args := slices.Concat(r.Config.Entrypoint, r.Config.Cmd)
-	s := container.Summary{ID: r.ID, Names: []string{"/" + r.Name}, Image: r.ImageName, ImageID: r.ImageID, Command: strings.Join(args, " "), Created: r.Created.Unix(),
+	s := container.Summary{
+		ID: r.ID, Names: []string{"/" + r.Name}, Image: r.ImageName, ImageID: r.ImageID, Command: strings.Join(args, " "), Created: r.Created.Unix(),
 		Labels: r.Config.Labels, State: st.State, Status: c.status(st), Ports: ports(r, st), Mounts: mountPoints(r),
-		NetworkSettings: &container.NetworkSettingsSummary{Networks: e.networks(r, st)}}
+		NetworkSettings: &container.NetworkSettingsSummary{Networks: e.networks(r, st)},
+	}
 	s.HostConfig.NetworkMode = string(r.HostConfig.NetworkMode)
 	s.HostConfig.Annotations = r.HostConfig.Annotations
 	c.mu.Lock()
@@ -268,10 +270,12 @@ func (e *Engine) ContainerInspect(_ context.Context, ref string, size bool) (con
 	}
 	r, st := c.record(), c.state()
 	args := slices.Concat(r.Config.Entrypoint, r.Config.Cmd)
-	out := container.InspectResponse{ID: r.ID, Created: r.Created.Format(time.RFC3339Nano), Image: r.ImageID, LogPath: c.logPath(), Name: "/" + r.Name,
+	out := container.InspectResponse{
+		ID: r.ID, Created: r.Created.Format(time.RFC3339Nano), Image: r.ImageID, LogPath: c.logPath(), Name: "/" + r.Name,
 		RestartCount: st.Restarts, Driver: "silo", Platform: "linux", HostConfig: r.HostConfig, Config: c.shownConfig(r), Mounts: mountPoints(r), State: c.shownState(st),
 		GraphDriver: &storage.DriverData{Name: "silo", Data: e.layerData(c, r, st)}, ExecIDs: e.execIDs(c),
-		NetworkSettings: &container.NetworkSettings{Networks: e.networks(r, st), Ports: portMap(r, st)}}
+		NetworkSettings: &container.NetworkSettings{Networks: e.networks(r, st), Ports: portMap(r, st)},
+	}
 	if len(args) > 0 {
 		out.Path, out.Args = args[0], args[1:]
 	}
@@ -307,9 +311,11 @@ func (c *Container) shownState(st stateRecord) *container.State {
 		}
 		return t.Format(time.RFC3339Nano)
 	}
-	s := &container.State{Status: st.State, Running: st.State == container.StateRunning || st.State == container.StatePaused, Paused: st.State == container.StatePaused,
+	s := &container.State{
+		Status: st.State, Running: st.State == container.StateRunning || st.State == container.StatePaused, Paused: st.State == container.StatePaused,
 		Restarting: st.State == container.StateRestarting, OOMKilled: st.OOMKilled, Dead: st.State == container.StateDead, Pid: st.PID, ExitCode: st.ExitCode,
-		Error: st.Error, StartedAt: stamp(st.Started), FinishedAt: stamp(st.Finished)}
+		Error: st.Error, StartedAt: stamp(st.Started), FinishedAt: stamp(st.Finished),
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.health != nil {
@@ -344,8 +350,10 @@ func portMap(r *configRecord, st stateRecord) network.PortMap {
 
 // layerData is what inspect tells of a container's place on the host.
 func (e *Engine) layerData(c *Container, r *configRecord, st stateRecord) map[string]string {
-	data := map[string]string{"dir": c.dir, "disk": c.dir + "/sandbox.vhdx", "layerchain": c.dir + "/layerchain.json",
-		"session": strconv.FormatUint(uint64(st.Session), 10), "ids": strconv.FormatUint(uint64(r.FirstID), 10) + ":" + strconv.Itoa(rangeSize)}
+	data := map[string]string{
+		"dir": c.dir, "disk": c.dir + "/sandbox.vhdx", "layerchain": c.dir + "/layerchain.json",
+		"session": strconv.FormatUint(uint64(st.Session), 10), "ids": strconv.FormatUint(uint64(r.FirstID), 10) + ":" + strconv.Itoa(rangeSize),
+	}
 	if base, err := e.layers.Base(r.ImageID); err == nil {
 		data["base"] = base.Path
 	}

@@ -117,8 +117,10 @@ func (e *Engine) adoptExecs(c *Container, s wire.Status) {
 		if len(x.Args) == 0 {
 			continue
 		}
-		e.execs[x.ID] = &execution{id: x.ID, c: c, pid: x.PID, ran: true, done: make(chan struct{}),
-			req: container.ExecCreateRequest{Cmd: x.Args, User: x.User, Tty: io.TTY, AttachStdin: io.OpenStdin, AttachStdout: true, AttachStderr: true}}
+		e.execs[x.ID] = &execution{
+			id: x.ID, c: c, pid: x.PID, ran: true, done: make(chan struct{}),
+			req: container.ExecCreateRequest{Cmd: x.Args, User: x.User, Tty: io.TTY, AttachStdin: io.OpenStdin, AttachStdout: true, AttachStderr: true},
+		}
 	}
 }
 

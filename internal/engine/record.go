@@ -97,8 +97,10 @@ type Container struct {
 }
 
 func newContainer(e *Engine, r *configRecord) *Container {
-	return &Container{e: e, dir: filepath.Join(e.containersDir(), r.ID), op: make(chan struct{}, 1), rec: r,
-		st: stateRecord{Format: recordFormat, State: container.StateCreated}, exited: make(chan struct{}), removed: make(chan struct{})}
+	return &Container{
+		e: e, dir: filepath.Join(e.containersDir(), r.ID), op: make(chan struct{}, 1), rec: r,
+		st: stateRecord{Format: recordFormat, State: container.StateCreated}, exited: make(chan struct{}), removed: make(chan struct{}),
+	}
 }
 
 func (c *Container) record() *configRecord {

@@ -140,8 +140,10 @@ func (e *Engine) makeSandbox(ctx context.Context, p sandboxPlan) (_ *sandbox, er
 func (b *sandbox) diskPath() string { return filepath.Join(b.dir, "sandbox.vhdx") }
 
 func (e *Engine) launch(ctx context.Context, b *sandbox, p sandboxPlan) error {
-	r := wire.Launch{ID: b.id, First: b.first, Count: rangeSize, CgroupProcs: b.group.ProcsFiles(), HardLimits: p.hardLimits, OOMScoreAdj: p.oomScore,
-		Net: p.shape.network == "nat" || p.shape.network == "none", UTS: p.shape.uts == "", IPC: p.shape.ipc == ""}
+	r := wire.Launch{
+		ID: b.id, First: b.first, Count: rangeSize, CgroupProcs: b.group.ProcsFiles(), HardLimits: p.hardLimits, OOMScoreAdj: p.oomScore,
+		Net: p.shape.network == "nat" || p.shape.network == "none", UTS: p.shape.uts == "", IPC: p.shape.ipc == "",
+	}
 	var join []*linux.FD
 	defer func() {
 		for _, fd := range join {
@@ -168,8 +170,10 @@ func (e *Engine) launch(ctx context.Context, b *sandbox, p sandboxPlan) error {
 // proc of the host's PID namespace.
 func (e *Engine) prepareAgent(ctx context.Context, b *sandbox, p sandboxPlan) error {
 	s := p.shape
-	m := agent.Prepare{Proc: true, Shm: true, ShmSize: s.shmSize, Mqueue: s.ipc == "", Unmasked: s.unmasked,
-		Masked: s.masked, ReadOnly: s.readOnly, Cgroups: e.cgroupMounts()}
+	m := agent.Prepare{
+		Proc: true, Shm: true, ShmSize: s.shmSize, Mqueue: s.ipc == "", Unmasked: s.unmasked,
+		Masked: s.masked, ReadOnly: s.readOnly, Cgroups: e.cgroupMounts(),
+	}
 	if m.ShmSize == 0 {
 		m.ShmSize = defaultShm
 	}

@@ -20,8 +20,10 @@ func (e *Engine) shapeOf(r *configRecord) (s shape, err error) {
 	if err != nil {
 		return s, err
 	}
-	s = shape{pid: r.PID, diskSize: r.DiskSize, shmSize: h.ShmSize, network: string(h.NetworkMode), ip: r.IP, mac: r.MAC,
-		hostProc: h.PidMode == "host", unmasked: sec.systemUnmasked && h.Privileged, cgroupParent: h.CgroupParent}
+	s = shape{
+		pid: r.PID, diskSize: r.DiskSize, shmSize: h.ShmSize, network: string(h.NetworkMode), ip: r.IP, mac: r.MAC,
+		hostProc: h.PidMode == "host", unmasked: sec.systemUnmasked && h.Privileged, cgroupParent: h.CgroupParent,
+	}
 	if h.UTSMode == "host" {
 		s.uts = "host"
 	} else if h.UTSMode != "" {

@@ -197,17 +197,3 @@ func (s *standbys) close() {
 	s.mu.Unlock()
 	s.dropAll()
 }
-
-// owned lists the ids of standbys, for the sweep.
-func (s *standbys) owned() map[string]bool {
-	out := map[string]bool{}
-	if s == nil {
-		return out
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, b := range s.ready {
-		out[b.id] = true
-	}
-	return out
-}

@@ -48,8 +48,10 @@ func (c *Container) transition(to container.ContainerState) error {
 
 // StateDrawing draws the table of transitions as a Mermaid diagram.
 func StateDrawing() string {
-	order := []container.ContainerState{container.StateCreated, container.StateRunning, container.StatePaused,
-		container.StateRestarting, container.StateExited, container.StateDead, container.StateRemoving}
+	order := []container.ContainerState{
+		container.StateCreated, container.StateRunning, container.StatePaused,
+		container.StateRestarting, container.StateExited, container.StateDead, container.StateRemoving,
+	}
 	out := "stateDiagram-v2\n    [*] --> created\n"
 	for _, from := range order {
 		for _, to := range transitions[from] {

@@ -151,8 +151,10 @@ func checkSysctls(h *container.HostConfig) error {
 
 // resources picks the cgroup limits out of a host config.
 func resources(h *container.HostConfig) cgroup.Resources {
-	return cgroup.Resources{Memory: h.Memory, MemoryReservation: h.MemoryReservation, MemorySwap: h.MemorySwap, NanoCPUs: h.NanoCPUs,
-		CPUQuota: h.CPUQuota, CPUPeriod: h.CPUPeriod, CPUShares: h.CPUShares, CpusetCpus: h.CpusetCpus, CpusetMems: h.CpusetMems, PidsLimit: h.PidsLimit}
+	return cgroup.Resources{
+		Memory: h.Memory, MemoryReservation: h.MemoryReservation, MemorySwap: h.MemorySwap, NanoCPUs: h.NanoCPUs,
+		CPUQuota: h.CPUQuota, CPUPeriod: h.CPUPeriod, CPUShares: h.CPUShares, CpusetCpus: h.CpusetCpus, CpusetMems: h.CpusetMems, PidsLimit: h.PidsLimit,
+	}
 }
 
 // agentThreads is how many threads an agent may come to have: five when it is

@@ -45,8 +45,10 @@ func checkVolumeName(name string) error {
 func (s *volumeStore) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *volumeStore) volume(r volumeRecord) volume.Volume {
-	v := volume.Volume{Name: r.Name, Driver: "local", Scope: "local", Mountpoint: filepath.Join(s.path(r.Name), "_data"),
-		CreatedAt: r.Created.Format(time.RFC3339), Labels: r.Labels, Options: map[string]string{}}
+	v := volume.Volume{
+		Name: r.Name, Driver: "local", Scope: "local", Mountpoint: filepath.Join(s.path(r.Name), "_data"),
+		CreatedAt: r.Created.Format(time.RFC3339), Labels: r.Labels, Options: map[string]string{},
+	}
 	if v.Labels == nil {
 		v.Labels = map[string]string{}
 	}
@@ -134,8 +136,10 @@ func (e *Engine) volumeUsers(name string) (out []string) {
 
 func (e *Engine) emitVolume(action events.Action, name string) {
 	now := time.Now()
-	e.bus.Publish(events.Message{Type: events.VolumeEventType, Action: action, Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
-		Actor: events.Actor{ID: name, Attributes: map[string]string{"driver": "local"}}})
+	e.bus.Publish(events.Message{
+		Type: events.VolumeEventType, Action: action, Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
+		Actor: events.Actor{ID: name, Attributes: map[string]string{"driver": "local"}},
+	})
 }
 
 // VolumeCreate makes a volume; one of the same name is no error.

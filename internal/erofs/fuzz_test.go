@@ -39,7 +39,8 @@ func FuzzLayout(f *testing.F) {
 				here = dirs[a%len(dirs)]
 			case 4:
 				here.Entries = append(here.Entries, erofs.Dirent{Name: name, Inode: &erofs.Inode{
-					Mode: erofs.TypeLink | 0o777, Target: string(bytes.Repeat([]byte{'t'}, 1+a*16))}})
+					Mode: erofs.TypeLink | 0o777, Target: string(bytes.Repeat([]byte{'t'}, 1+a*16)),
+				}})
 			case 5:
 				if len(s.order) > 0 {
 					here.Entries = append(here.Entries, erofs.Dirent{Name: name, Inode: s.order[a%len(s.order)]})

@@ -37,7 +37,7 @@ func readLibrary(t testing.TB, image io.ReaderAt) map[string]seen {
 		}
 		st := info.Sys().(*reader.Stat)
 		key := strings.TrimPrefix("/"+path, "/.")
-		v := seen{UID: st.UID, GID: st.GID, Sec: info.ModTime().Unix(), Nsec: int64(info.ModTime().Nanosecond()), Nlink: uint64(st.Nlink)}
+		v := seen{UID: st.UID, GID: st.GID, Sec: info.ModTime().Unix(), Nsec: int64(info.ModTime().Nanosecond()), Nlink: uint64(st.Nlink)} //nolint:unconvert // 32 bits on arm64
 		v.Mode = unixMode(st.Mode)
 		var names []string
 		for k := range st.Xattrs {
@@ -61,10 +61,10 @@ func readLibrary(t testing.TB, image io.ReaderAt) map[string]seen {
 			}
 			v.Size = info.Size()
 		}
-		if first[int64(st.Ino)] == "" {
-			first[int64(st.Ino)] = key
+		if first[st.Ino] == "" {
+			first[st.Ino] = key
 		}
-		v.SameAs = first[int64(st.Ino)]
+		v.SameAs = first[st.Ino]
 		out[key] = v
 		return nil
 	})
@@ -122,7 +122,7 @@ func readKernel(t testing.TB, path string) map[string]seen {
 		if key == "/." {
 			key = ""
 		}
-		v := seen{Mode: st.Mode, UID: st.Uid, GID: st.Gid, Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec, Nlink: uint64(st.Nlink)}
+		v := seen{Mode: st.Mode, UID: st.Uid, GID: st.Gid, Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec, Nlink: uint64(st.Nlink)} //nolint:unconvert // 32 bits on arm64
 		switch st.Mode & erofs.TypeMask {
 		case erofs.TypeReg:
 			b, err := os.ReadFile(path)

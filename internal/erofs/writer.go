@@ -279,7 +279,7 @@ func (w *Writer) pad() {
 
 // noEOF turns an early end of content into io.ErrUnexpectedEOF.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -187,7 +187,9 @@ func everything() *sample {
 func (s *sample) attributes(random func(int) []byte) {
 	x := s.file(s.root, "xattrs", random(1500))
 	x.Xattrs = []erofs.Xattr{
-		{Name: "user.empty"}, {Name: "trusted.t", Value: "v"}, {Name: "user.note", Value: "hello"},
+		{Name: "user.empty"},
+		{Name: "trusted.t", Value: "v"},
+		{Name: "user.note", Value: "hello"},
 		{Name: "security.capability", Value: "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{Name: "system.posix_acl_access", Value: acl},
 	}

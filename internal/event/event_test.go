@@ -120,7 +120,8 @@ func TestManyAtOnce(t *testing.T) {
 
 func TestMatches(t *testing.T) {
 	start := events.Message{Type: events.ContainerEventType, Action: "start", Scope: "local", Actor: events.Actor{
-		ID: "0123456789ab", Attributes: map[string]string{"name": "web", "image": "reg:5000/core:1", "tier": "front"}}}
+		ID: "0123456789ab", Attributes: map[string]string{"name": "web", "image": "reg:5000/core:1", "tier": "front"},
+	}}
 	exec := events.Message{Type: events.ContainerEventType, Action: "exec_start: sh", Actor: events.Actor{ID: "0123456789ab"}}
 	pull := events.Message{Type: events.ImageEventType, Action: "pull", Actor: events.Actor{ID: "core:latest", Attributes: map[string]string{"name": "core"}}}
 	tests := []struct {

@@ -253,7 +253,7 @@ func (t *layerStream) Close() error {
 	t.z.Close()
 	t.f.Close()
 	t.f = nil
-	if t.end == nil || t.end == io.EOF {
+	if t.end == nil || errors.Is(t.end, io.EOF) {
 		t.end = fs.ErrClosed
 	}
 	return err

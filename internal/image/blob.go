@@ -29,7 +29,8 @@ const partialAge = 24 * time.Hour
 // blobs is the folder of content. Names in it are digests, checked before.
 type blobs struct{ dir string }
 
-func (b blobs) path(d digest.Digest) string    { return filepath.Join(b.dir, "sha256", d.Encoded()) }
+func (b blobs) path(d digest.Digest) string { return filepath.Join(b.dir, "sha256", d.Encoded()) }
+
 func (b blobs) partial(d digest.Digest) string { return filepath.Join(b.dir, "partial", d.Encoded()) }
 
 func (b blobs) init() error {

@@ -203,6 +203,7 @@ type pushLayer struct {
 func (l *pushLayer) Digest() (v1.Hash, error)            { return v1.NewHash(l.c.Digest.String()) }
 func (l *pushLayer) Size() (int64, error)                { return l.c.Size, nil }
 func (l *pushLayer) MediaType() (types.MediaType, error) { return types.MediaType(l.c.MediaType), nil }
+
 func (l *pushLayer) Compressed() (io.ReadCloser, error) {
 	l.mu.Lock()
 	l.sent = true
@@ -239,8 +240,10 @@ type pushImage struct {
 	rec *imageRecord
 }
 
-func (i pushImage) RawManifest() ([]byte, error)   { return i.s.blobs.readSmall(i.rec.Manifest.Digest) }
+func (i pushImage) RawManifest() ([]byte, error) { return i.s.blobs.readSmall(i.rec.Manifest.Digest) }
+
 func (i pushImage) RawConfigFile() ([]byte, error) { return i.s.blobs.readSmall(i.rec.Config.Digest) }
+
 func (i pushImage) MediaType() (types.MediaType, error) {
 	return types.MediaType(i.rec.Manifest.MediaType), nil
 }

@@ -219,7 +219,8 @@ func archiveIndex(images []*loaded) ([]archiveFile, error) {
 		name string
 		v    any
 	}{
-		{"index.json", index}, {"manifest.json", entries},
+		{"index.json", index},
+		{"manifest.json", entries},
 		{ocispec.ImageLayoutFile, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}},
 		{"repositories", repositories},
 	} {

@@ -74,7 +74,8 @@ func TestRefusedTars(t *testing.T) {
 		{"owner above 32 bits", "owner 4294967296:0", [][]e{{device}}},
 		{"negative owner", "owner -2:0", [][]e{{{Header: tar.Header{Typeflag: tar.TypeReg, Name: "x", Uid: -2, Format: tar.FormatGNU}}}}},
 		{"large attributes", "extended attributes", [][]e{{{Header: tar.Header{Typeflag: tar.TypeReg, Name: "x", PAXRecords: map[string]string{
-			"SCHILY.xattr.user.a": strings.Repeat("x", 60000), "SCHILY.xattr.user.b": strings.Repeat("x", 60000), "SCHILY.xattr.user.c": strings.Repeat("x", 60000)}}}}}},
+			"SCHILY.xattr.user.a": strings.Repeat("x", 60000), "SCHILY.xattr.user.b": strings.Repeat("x", 60000), "SCHILY.xattr.user.c": strings.Repeat("x", 60000),
+		}}}}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

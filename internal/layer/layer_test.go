@@ -35,12 +35,15 @@ type e struct {
 func file(name, data string) e {
 	return e{tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o644}, data}
 }
+
 func folder(name string, mode int64) e {
 	return e{Header: tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode}}
 }
+
 func symlink(name, target string) e {
 	return e{Header: tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777}}
 }
+
 func hard(name, target string) e {
 	return e{Header: tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: target}}
 }

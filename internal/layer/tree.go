@@ -37,7 +37,8 @@ func (l *link) inode() *erofs.Inode {
 	return l.found
 }
 
-func (n *node) isDir() bool  { return n.inode != nil && n.inode.Mode&erofs.TypeMask == erofs.TypeDir }
+func (n *node) isDir() bool { return n.inode != nil && n.inode.Mode&erofs.TypeMask == erofs.TypeDir }
+
 func (n *node) isLink() bool { return n.inode != nil && n.inode.Mode&erofs.TypeMask == erofs.TypeLink }
 func (n *node) isMark() bool { return n.inode == nil && n.link == nil }
 

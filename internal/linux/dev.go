@@ -18,13 +18,22 @@ type DeviceNode struct {
 // devNodes are the devices that every container has (OCI runtime
 // specification, "Default Devices"); ptmx is a link into the devpts.
 var devNodes = []DeviceNode{
-	{Name: "null", Major: 1, Minor: 3, Mode: 0o666}, {Name: "zero", Major: 1, Minor: 5, Mode: 0o666},
-	{Name: "full", Major: 1, Minor: 7, Mode: 0o666}, {Name: "random", Major: 1, Minor: 8, Mode: 0o666},
-	{Name: "urandom", Major: 1, Minor: 9, Mode: 0o666}, {Name: "tty", Major: 5, Minor: 0, Mode: 0o666},
+	{Name: "null", Major: 1, Minor: 3, Mode: 0o666},
+	{Name: "zero", Major: 1, Minor: 5, Mode: 0o666},
+	{Name: "full", Major: 1, Minor: 7, Mode: 0o666},
+	{Name: "random", Major: 1, Minor: 8, Mode: 0o666},
+	{Name: "urandom", Major: 1, Minor: 9, Mode: 0o666},
+	{Name: "tty", Major: 5, Minor: 0, Mode: 0o666},
 }
 
-var devLinks = [][2]string{{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
-	{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"}}
+var devLinks = [][2]string{
+	{"fd", "/proc/self/fd"},
+	{"stdin", "/proc/self/fd/0"},
+	{"stdout", "/proc/self/fd/1"},
+	{"stderr", "/proc/self/fd/2"},
+	{"ptmx", "pts/ptmx"},
+	{"core", "/proc/kcore"},
+}
 
 // MakeDev makes a detached tmpfs with the nodes, links and folders of a
 // container's /dev, owned by the host id root. Only real root can make

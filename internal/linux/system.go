@@ -53,8 +53,10 @@ func HostInfo() (Host, error) {
 	if err := unix.Sysinfo(&s); err != nil {
 		return Host{}, os.NewSyscallError("sysinfo", err)
 	}
-	return Host{Name: unix.ByteSliceToString(u.Nodename[:]), Release: unix.ByteSliceToString(u.Release[:]), Machine: unix.ByteSliceToString(u.Machine[:]),
-		Memory: int64(s.Totalram) * int64(s.Unit)}, nil
+	return Host{
+		Name: unix.ByteSliceToString(u.Nodename[:]), Release: unix.ByteSliceToString(u.Release[:]), Machine: unix.ByteSliceToString(u.Machine[:]),
+		Memory: int64(s.Totalram) * int64(s.Unit),
+	}, nil
 }
 
 // CheckKernel refuses a kernel older than major.minor.

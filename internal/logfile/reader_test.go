@@ -3,6 +3,7 @@ package logfile
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +44,7 @@ func readAll(t *testing.T, path string, o ReadOptions) (out []Record) {
 	defer r.Close()
 	for {
 		rec, err := r.Next(t.Context())
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {
@@ -187,7 +188,7 @@ func TestFollowAcrossRotation(t *testing.T) {
 				}
 				<-seen
 			}
-			if _, err := r.Next(t.Context()); err != io.EOF {
+			if _, err := r.Next(t.Context()); !errors.Is(err, io.EOF) {
 				t.Errorf("after the last: %v", err)
 			}
 		})
@@ -204,7 +205,7 @@ func TestFollowEndsWithContext(t *testing.T) {
 	defer r.Close()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := r.Next(ctx); err != context.Canceled {
+		if _, err := r.Next(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 	})

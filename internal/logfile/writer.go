@@ -241,7 +241,7 @@ func (w *Writer) rotate() {
 	}
 	if w.opts.MaxFiles > 1 {
 		for i := w.opts.MaxFiles - 1; i > 1; i-- {
-			os.Rename(numbered(w.path, i-1), numbered(w.path, i))
+			_ = os.Rename(numbered(w.path, i-1), numbered(w.path, i))
 		}
 		// The last step cannot leave a gap that matters: readers hold the old
 		// file open and look for path again.

@@ -25,10 +25,7 @@ import (
 // routes, settings.
 func (l *lab) state() string {
 	l.t.Helper()
-	var out []string
-	for _, line := range strings.Split(l.must(l.host, "nft", "-s", "list", "ruleset"), "\n") {
-		out = append(out, line)
-	}
+	out := strings.Split(l.must(l.host, "nft", "-s", "list", "ruleset"), "\n")
 	l.do(l.host, func(h *netlink.Handle) {
 		links, err := h.LinkList()
 		l.ok(err)
@@ -81,8 +78,11 @@ func TestOpenRepairs(t *testing.T) {
 		"no rules":      {{"nft", "flush", "ruleset"}},
 		"no forwarding": {{"sysctl", "net.ipv4.ip_forward=0"}},
 		"half a table":  {{"nft", "flush", "table", "inet", "silo"}, {"nft", "delete", "chain", "inet", "silo", "forward"}},
-		"table of another version": {{"nft", "delete", "table", "inet", "silo"}, {"nft", "add", "table", "inet", "silo"},
-			{"nft", "add map inet silo ports { type inet_service : ipv4_addr; }"}},
+		"table of another version": {
+			{"nft", "delete", "table", "inet", "silo"},
+			{"nft", "add", "table", "inet", "silo"},
+			{"nft", "add map inet silo ports { type inet_service : ipv4_addr; }"},
+		},
 		"no mtu": {{"ip", "link", "set", "silo0", "mtu", "900"}},
 	} {
 		t.Run(name, func(t *testing.T) {

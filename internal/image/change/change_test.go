@@ -38,8 +38,11 @@ func TestApply(t *testing.T) {
 		{"cmd shell", []string{`cmd echo "$HOME"`}, oci(ocispec.ImageConfig{Cmd: []string{"/bin/sh", "-c", `echo "$HOME"`}})},
 		{"cmd broken json", []string{`CMD [sh]`}, oci(ocispec.ImageConfig{Cmd: []string{"/bin/sh", "-c", `[sh]`}})},
 		{"entrypoint keeps cmd", []string{"CMD [\"x\"]", "ENTRYPOINT [\"/e\"]"}, oci(ocispec.ImageConfig{Cmd: []string{"x"}, Entrypoint: []string{"/e"}})},
-		{"env", []string{`ENV A=1 B="two words" C='$A' D=$A\ x`, `ENV A=2`, `ENV E=${A}${Z:-none}${A:+y}`, `ENV old the whole  rest`},
-			oci(ocispec.ImageConfig{Env: []string{"A=2", "B=two words", "C=$A", "D= x", "E=2noney", "old=the whole  rest"}})},
+		{
+			"env",
+			[]string{`ENV A=1 B="two words" C='$A' D=$A\ x`, `ENV A=2`, `ENV E=${A}${Z:-none}${A:+y}`, `ENV old the whole  rest`},
+			oci(ocispec.ImageConfig{Env: []string{"A=2", "B=two words", "C=$A", "D= x", "E=2noney", "old=the whole  rest"}}),
+		},
 		{"env sees the state before its instruction", []string{`ENV abc=hello`, `ENV abc=bye def=$abc`}, oci(ocispec.ImageConfig{Env: []string{"abc=bye", "def=hello"}})},
 		{"expose", []string{"EXPOSE 80 53/udp 8000-8002"}, oci(ocispec.ImageConfig{ExposedPorts: set("80/tcp", "53/udp", "8000/tcp", "8001/tcp", "8002/tcp")})},
 		{"label", []string{`LABEL "com.x.y"="a b" k=v`, `LABEL multi="a \`, `b"`}, oci(ocispec.ImageConfig{Labels: map[string]string{"com.x.y": "a b", "k": "v", "multi": "a b"}})},
@@ -49,7 +52,8 @@ func TestApply(t *testing.T) {
 		{"stopsignal", []string{"STOPSIGNAL SIGINT"}, oci(ocispec.ImageConfig{StopSignal: "SIGINT"})},
 		{"onbuild", []string{"ONBUILD RUN make"}, ext(dockerspec.DockerOCIImageConfigExt{OnBuild: []string{"RUN make"}})},
 		{"healthcheck", []string{"HEALTHCHECK --interval=5s --retries=2 CMD curl -f http://x/"}, ext(dockerspec.DockerOCIImageConfigExt{
-			Healthcheck: &dockerspec.HealthcheckConfig{Test: []string{"CMD-SHELL", "curl -f http://x/"}, Interval: 5 * time.Second, Retries: 2}})},
+			Healthcheck: &dockerspec.HealthcheckConfig{Test: []string{"CMD-SHELL", "curl -f http://x/"}, Interval: 5 * time.Second, Retries: 2},
+		})},
 		{"healthcheck json", []string{`HEALTHCHECK CMD ["/ok"]`}, ext(dockerspec.DockerOCIImageConfigExt{Healthcheck: &dockerspec.HealthcheckConfig{Test: []string{"CMD", "/ok"}}})},
 		{"healthcheck none", []string{`HEALTHCHECK NONE`}, ext(dockerspec.DockerOCIImageConfigExt{Healthcheck: &dockerspec.HealthcheckConfig{Test: []string{"NONE"}}})},
 		{"tab", []string{"USER\tweb"}, oci(ocispec.ImageConfig{User: "web"})},

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ func answer(query []byte, names *Names, clients netip.Prefix) (reply []byte, for
 	if err != nil {
 		return refuse(query, dnsmessage.RCodeFormatError), false
 	}
-	if err := p.SkipQuestion(); err != dnsmessage.ErrSectionDone {
+	if err := p.SkipQuestion(); !errors.Is(err, dnsmessage.ErrSectionDone) {
 		return refuse(query, dnsmessage.RCodeFormatError), false
 	}
 	if q.Class != dnsmessage.ClassINET {

@@ -22,8 +22,12 @@ func TestTakeRefuses(t *testing.T) {
 		addr, owner string
 		want        errs.Kind
 	}{
-		{"172.16.16.1", "b", errs.Invalid}, {"172.16.0.0", "b", errs.Invalid}, {"172.16.15.255", "b", errs.Invalid},
-		{"172.16.0.1", "b", errs.Conflict}, {"172.16.0.9", "b", errs.Conflict}, {"::1", "b", errs.Invalid},
+		{"172.16.16.1", "b", errs.Invalid},
+		{"172.16.0.0", "b", errs.Invalid},
+		{"172.16.15.255", "b", errs.Invalid},
+		{"172.16.0.1", "b", errs.Conflict},
+		{"172.16.0.9", "b", errs.Conflict},
+		{"::1", "b", errs.Invalid},
 	} {
 		if err := p.Take(netip.MustParseAddr(tt.addr), tt.owner); !errs.Is(err, tt.want) {
 			t.Errorf("Take(%s) = %v, want kind %d", tt.addr, err, tt.want)

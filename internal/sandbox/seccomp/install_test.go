@@ -134,9 +134,11 @@ func make6(name string, nr uintptr, want string, args []uintptr) probe {
 	return p
 }
 
-var errnoNames = map[syscall.Errno]string{0: "ok", syscall.EPERM: "EPERM", syscall.ENOSYS: "ENOSYS", syscall.EFAULT: "EFAULT", syscall.ENOENT: "ENOENT",
+var errnoNames = map[syscall.Errno]string{
+	0: "ok", syscall.EPERM: "EPERM", syscall.ENOSYS: "ENOSYS", syscall.EFAULT: "EFAULT", syscall.ENOENT: "ENOENT",
 	syscall.ESRCH: "ESRCH", syscall.EIO: "EIO", syscall.EBADF: "EBADF", syscall.EINVAL: "EINVAL", syscall.EAFNOSUPPORT: "EAFNOSUPPORT",
-	syscall.EPROTONOSUPPORT: "EPROTONOSUPPORT"}
+	syscall.EPROTONOSUPPORT: "EPROTONOSUPPORT",
+}
 
 func TestKernelEnforcesTheDefaultProfile(t *testing.T) {
 	needAMD64(t)

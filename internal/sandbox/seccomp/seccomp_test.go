@@ -35,8 +35,10 @@ func defaultText(t testing.TB) []byte {
 }
 
 // dockerCaps is Docker's default set.
-var dockerCaps = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-	"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"}
+var dockerCaps = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+	"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+}
 
 func compareWith(t *testing.T, profile []byte, caps []string, filter Filter, r *rand.Rand, perCall int) {
 	t.Helper()
@@ -93,8 +95,10 @@ func compareWith(t *testing.T, profile []byte, caps []string, filter Filter, r *
 
 func TestDefaultProfileAgreesWithItsText(t *testing.T) {
 	needAMD64(t)
-	all := []string{"CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_BPF", "CAP_PERFMON", "CAP_SYS_MODULE", "CAP_SYS_BOOT", "CAP_SYS_TIME",
-		"CAP_SYS_NICE", "CAP_SYSLOG", "CAP_SYS_RAWIO", "CAP_SYS_PACCT", "CAP_SYS_TTY_CONFIG", "CAP_DAC_READ_SEARCH", "CAP_SYS_CHROOT"}
+	all := []string{
+		"CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_BPF", "CAP_PERFMON", "CAP_SYS_MODULE", "CAP_SYS_BOOT", "CAP_SYS_TIME",
+		"CAP_SYS_NICE", "CAP_SYSLOG", "CAP_SYS_RAWIO", "CAP_SYS_PACCT", "CAP_SYS_TTY_CONFIG", "CAP_DAC_READ_SEARCH", "CAP_SYS_CHROOT",
+	}
 	sets := map[string][]string{
 		"none": nil, "docker": dockerCaps, "admin": append(slices.Clone(dockerCaps), "CAP_SYS_ADMIN"),
 		"ptrace": {"CAP_SYS_PTRACE", "CAP_SYS_NICE"}, "bpf": {"CAP_BPF"}, "all": all,
@@ -134,10 +138,14 @@ func TestRandomProfilesAgreeWithTheirText(t *testing.T) {
 
 func randomProfile(r *rand.Rand) []byte {
 	pick := func(s []string) string { return s[r.IntN(len(s))] }
-	names := []string{"read", "socket", "personality", "clone", "kill", "ioctl", "prctl", "mmap", "mmap2", "socketcall", "openat2",
-		"futex", "riscv_flush_icache", "stat64", "listmount", "bpf", "newfstatat"}
-	actions := []string{"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
-		"SCMP_ACT_TRAP", "SCMP_ACT_TRACE", "SCMP_ACT_LOG"}
+	names := []string{
+		"read", "socket", "personality", "clone", "kill", "ioctl", "prctl", "mmap", "mmap2", "socketcall", "openat2",
+		"futex", "riscv_flush_icache", "stat64", "listmount", "bpf", "newfstatat",
+	}
+	actions := []string{
+		"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
+		"SCMP_ACT_TRAP", "SCMP_ACT_TRACE", "SCMP_ACT_LOG",
+	}
 	ops := []string{"SCMP_CMP_EQ", "SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"}
 	edges := []uint64{0, 1, 2, 8, 38, 0x20000, 0x7e020000, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<32 + 1, 0xffffffff00000000, 1<<63 - 1, 1<<64 - 1}
 	value := func() uint64 {
@@ -238,8 +246,10 @@ func TestTooManyRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := plainProfile{DefaultAction: "SCMP_ACT_ERRNO", Architectures: []string{"SCMP_ARCH_X86_64", "SCMP_ARCH_X86"}}
 			for i := range uint64(tc.rules) {
-				p.Syscalls = append(p.Syscalls, plainRule{Names: tc.names, Action: "SCMP_ACT_ALLOW",
-					Args: []plainArg{{Index: 1, Op: "SCMP_CMP_GT", Value: i << 33}, {Index: 2, Op: "SCMP_CMP_LT", Value: i * 7}}})
+				p.Syscalls = append(p.Syscalls, plainRule{
+					Names: tc.names, Action: "SCMP_ACT_ALLOW",
+					Args: []plainArg{{Index: 1, Op: "SCMP_CMP_GT", Value: i << 33}, {Index: 2, Op: "SCMP_CMP_LT", Value: i * 7}},
+				})
 			}
 			text, err := json.Marshal(p)
 			if err != nil {
@@ -308,11 +318,10 @@ func TestCache(t *testing.T) {
 			t.Fatalf("after damage %q: %v", damage, err)
 		}
 	}
-	if f, ok := readStored(files[0]); !ok {
-		if f, ok = readStored(files[1]); !ok {
+	if _, ok := readStored(files[0]); !ok {
+		if _, ok = readStored(files[1]); !ok {
 			t.Fatal("was not repaired")
 		}
-		_ = f
 	}
 	if allocs := testing.AllocsPerRun(100, func() { c.Default(dockerCaps) }); allocs > 10 {
 		t.Errorf("a remembered filter costs %v allocations", allocs)
