@@ -41,8 +41,10 @@ func newDaemon(standby int) (*daemon, error) {
 	d := &daemon{root: root, bridge: fmt.Sprintf("se%x%d", os.Getpid()&0xffff, n), ports: map[string]bool{}}
 	d.host = "unix://" + filepath.Join(root, "run/silo.sock")
 	if d.pool, err = freePool(n); err == nil {
-		d.flags = []string{"--data-root", filepath.Join(root, "data"), "--exec-root", filepath.Join(root, "run"), "-H", d.host, "--bridge", d.bridge,
-			"--address-pool", d.pool, "--standby", strconv.Itoa(standby), "--log-level", "debug", "--config", filepath.Join(root, "silod.json")}
+		d.flags = []string{
+			"--data-root", filepath.Join(root, "data"), "--exec-root", filepath.Join(root, "run"), "-H", d.host, "--bridge", d.bridge,
+			"--address-pool", d.pool, "--standby", strconv.Itoa(standby), "--log-level", "debug", "--config", filepath.Join(root, "silod.json"),
+		}
 		if err = os.WriteFile(filepath.Join(root, "silod.json"), []byte("{}"), 0o600); err == nil {
 			err = d.start()
 		}
