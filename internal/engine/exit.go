@@ -52,24 +52,11 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 		return
 	}
 	c.box = nil
-	group := b.group
 	c.mu.Unlock()
-	oom := c.outOfMemory(group, x.Code)
+	oom := c.outOfMemory(b.group, x.Code)
 	c.mu.Lock()
-	restart := e.restartWanted(c, x.Code)
-	to := container.StateExited
-	if restart {
-		to = container.StateRestarting
-	}
-	_ = c.transition(container.StateExited)
-	_ = c.transition(to)
 	ran := x.At.Sub(c.st.Started)
-	c.st.PID, c.st.Agent, c.st.ExitCode, c.st.OOMKilled, c.st.Error, c.st.Finished = 0, 0, x.Code, oom, x.Reason, x.At.UTC()
-	c.st.Endpoint = nil
-	if ran > backoffReset {
-		c.st.Failures = 0
-	}
-	stopHealth(c)
+	restart := e.noteEnd(c, x, oom)
 	remove := c.rec.HostConfig.AutoRemove && !restart
 	exited, waiters := c.exited, c.waiters
 	c.waiters = nil
@@ -99,6 +86,23 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	if restart {
 		e.background(func() { e.restartLater(c) })
 	}
+}
+
+// noteEnd writes an end into the state and tells whether the restart policy
+// wants another run; the caller holds c.mu.
+func (e *Engine) noteEnd(c *Container, x wire.Exit, oom bool) (restart bool) {
+	restart = e.restartWanted(c, x.Code)
+	_ = c.transition(container.StateExited)
+	if restart {
+		_ = c.transition(container.StateRestarting)
+	}
+	c.st.PID, c.st.Agent, c.st.ExitCode, c.st.OOMKilled, c.st.Error, c.st.Finished = 0, 0, x.Code, oom, x.Reason, x.At.UTC()
+	c.st.Endpoint = nil
+	if x.At.Sub(c.st.Started) > backoffReset {
+		c.st.Failures = 0
+	}
+	stopHealth(c)
+	return restart
 }
 
 // outOfMemory tells whether the kernel has killed a process of a container
