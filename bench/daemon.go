@@ -150,19 +150,29 @@ func endKeeper(pid int) error {
 	return fmt.Errorf("keeper %d does not end", pid)
 }
 
-// clean removes what a silod leaves on the host that it would use again: its
-// switch, its nftables table and its cgroup.
+// clean removes what silod keeps on the host for its next start.
 func (d *daemon) clean() error {
 	var problems []error
-	for _, args := range [][]string{{"ip", "link", "delete", d.bridge}, {"nft", "delete", "table", "inet", "silo-" + d.bridge}} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			problems = append(problems, fmt.Errorf("%v: %w: %s", args, err, trim(out)))
-		}
+	if _, err := os.Stat("/sys/class/net/" + d.bridge); err == nil {
+		problems = append(problems, say("ip", "link", "delete", d.bridge))
+	}
+	table := "silo-" + d.bridge
+	if say("nft", "list", "table", "inet", table) == nil {
+		problems = append(problems, say("nft", "delete", "table", "inet", table))
 	}
 	for _, dir := range d.cgroups() {
 		problems = append(problems, os.Remove(dir))
 	}
 	return errors.Join(problems...)
+}
+
+// say runs a command; its error tells what the command said.
+func say(args ...string) error {
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%v: %w: %s", args, err, trim(out))
+	}
+	return nil
 }
 
 // settled waits until as many standbys are ready as wanted, and nothing else

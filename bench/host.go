@@ -40,10 +40,12 @@ func takeSnapshot(d *daemon) snapshot {
 	return s
 }
 
-// cgroups lists the groups of the measured silod in all hierarchies, those
-// within others first.
-func (d *daemon) cgroups() (dirs []string) {
-	name := "silo-" + d.bridge
+// cgroups lists the groups of the measured silod.
+func (d *daemon) cgroups() []string { return cgroupsOf("silo-" + d.bridge) }
+
+// cgroupsOf lists the groups of that name and those within them, in all
+// hierarchies, the innermost first.
+func cgroupsOf(name string) (dirs []string) {
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // a group that is gone counts as gone

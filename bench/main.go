@@ -41,7 +41,7 @@ func parse() (s settings) {
 	flag.StringVar(&s.bin, "bin", filepath.Dir(here), "folder of silo, silod, silo-keeper and silo-agent")
 	flag.StringVar(&s.floor, "floor", filepath.Join(here, "floor"), "the program floor")
 	flag.StringVar(&s.root, "root", "/var/tmp", "where the data of the measured silod goes, for the time of the run")
-	flag.StringVar(&s.bridge, "bridge", "silobench", "name of its virtual switch")
+	flag.StringVar(&s.bridge, "bridge", fmt.Sprintf("sb%d", os.Getpid()%10000000), "name of its virtual switch, at most 9 letters")
 	flag.StringVar(&s.pool, "address-pool", "172.30.0.0/16", "addresses for its network")
 	flag.StringVar(&s.out, "o", "", "write every single figure to this file, as tab-separated name and value")
 	flag.IntVar(&s.runs, "n", 0, "runs for each time (default 200, with -short 20)")

@@ -95,9 +95,6 @@ func (b *bench) createStart() (time.Duration, error) {
 // timed runs a command and measures its whole life.
 func timed(cmd *exec.Cmd) (time.Duration, error) {
 	var said output
-	if cmd.Stdout == nil {
-		cmd.Stdout = nil // /dev/null: no pipe, no goroutine
-	}
 	f, err := said.file()
 	if err != nil {
 		return 0, err
