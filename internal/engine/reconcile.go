@@ -101,6 +101,7 @@ func (e *Engine) adopt(c *Container, s wire.Status) {
 		c.st.State = container.StatePaused
 	}
 	c.st.PID, c.st.Agent, c.st.Session, c.st.Started, c.st.Endpoint = s.PID, s.Agent, s.Session, s.Started.UTC(), b.endpoint
+	c.st.ExitCode, c.st.Error = 0, "" // of the run before, or of a damaged record
 	if b.endpoint != nil {
 		e.net.SetNames(r.ID, b.endpoint.IP, knownNames(r)...)
 	}

@@ -47,9 +47,9 @@ func (k *Keeper) launchAgent(c *container, r wire.Launch, join []*linux.FD) erro
 	if err != nil {
 		return err
 	}
-	defer linux.CloseAll([]int{theirs})
 	sock, err := linux.NewSocket(ours, "channel of "+c.id)
 	if err != nil {
+		linux.CloseAll([]int{theirs})
 		return err
 	}
 	c.ch = ipc.New(sock)
@@ -73,6 +73,7 @@ func (k *Keeper) launchAgent(c *container, r wire.Launch, join []*linux.FD) erro
 		}
 		return k.register(c, &f)
 	}, len(join) > 0)
+	linux.CloseAll([]int{theirs}) // only the agent's is left: its death ends the channel
 	if err != nil {
 		c.ch.Close()
 		return err
@@ -82,6 +83,7 @@ func (k *Keeper) launchAgent(c *container, r wire.Launch, join []*linux.FD) erro
 	select {
 	case a := <-hello:
 		if a.err != nil {
+			_ = linux.Kill(c.agent, linux.SIGKILL) // its channel's end is noted by readAgent
 			return a.err
 		}
 	case <-c.gone:
