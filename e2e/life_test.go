@@ -157,7 +157,7 @@ func TestForkBomb(t *testing.T) {
 	if n := strings.Count(d.silo("top", id), "sleep 6161"); n < 2 || n >= most {
 		t.Errorf("%d processes of 300 are there with a limit of %d", n, most)
 	}
-	if n, err := strconv.Atoi(d.silo("stats", "--no-stream", "--format", "{{.PIDs}}", id)); err != nil || n > most {
+	if n, err := strconv.Atoi(d.silo("stats", "--no-stream", "--format", "{{.PIDs}}", id)); err != nil || n > most+10 { // a process that is moved into a group may exceed its limit, by exec here
 		t.Errorf("stats shows %d of %d (%v)", n, most, err)
 	}
 	d.silo("rm", "-f", id)

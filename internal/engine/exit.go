@@ -227,20 +227,15 @@ func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
 	if o.Timeout != nil {
 		timeout = *o.Timeout
 	}
+	if waited, err := e.stopWaiting(ctx, c); waited || err != nil {
+		return err
+	}
 	c.mu.Lock()
 	c.stopping = true
 	c.st.StoppedByUse = true
 	exited := c.exited
-	waiting := c.st.State == container.StateRestarting
-	if waiting { // it only waits for its next start
-		_ = c.transition(container.StateExited)
-	}
 	paused := c.st.State == container.StatePaused
 	c.mu.Unlock()
-	if waiting {
-		c.saveState()
-		return nil
-	}
 	if timeout != 0 {
 		if err := e.signal(ctx, c, sig); err != nil && !errs.Is(err, errs.Conflict) {
 			return err
@@ -262,6 +257,34 @@ func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
 	case <-patience:
 	}
 	return e.killNow(c, exited)
+}
+
+// stopWaiting ends the wait of a container for its next start, and tells
+// whether it was waiting. A start that is on its way is let through: the
+// container runs then, and is stopped as any other.
+func (e *Engine) stopWaiting(ctx context.Context, c *Container) (waited bool, err error) {
+	c.mu.Lock()
+	c.stopping = true
+	restarting := c.st.State == container.StateRestarting
+	c.mu.Unlock()
+	if !restarting {
+		return false, nil
+	}
+	if !c.lock(ctx.Done()) {
+		return false, ctx.Err()
+	}
+	defer c.unlock()
+	c.mu.Lock()
+	waited = c.st.State == container.StateRestarting
+	if waited {
+		c.stopping, c.st.StoppedByUse = true, true
+		_ = c.transition(container.StateExited)
+	}
+	c.mu.Unlock()
+	if waited {
+		c.saveState()
+	}
+	return waited, nil
 }
 
 func (e *Engine) killAfter(c *Container, exited <-chan struct{}, patience <-chan time.Time) {
