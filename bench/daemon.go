@@ -56,6 +56,7 @@ func (d *daemon) start(ctx context.Context) (err error) {
 		"--bridge", d.bridge, "--address-pool", d.pool, "--standby", strconv.Itoa(d.standby), "--config", d.config())
 	d.cmd.Stderr = log
 	d.cmd.Dir = "/"
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for bench, which ends it in order
 	begin := time.Now()
 	if err := d.cmd.Start(); err != nil {
 		return err
@@ -248,7 +249,7 @@ type floor struct {
 func startFloor(program, base string) (*floor, error) {
 	f := &floor{cmd: exec.Command(program, base, "/bin/true")}
 	// Its mounts go with it.
-	f.cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}
+	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}
 	f.cmd.Stderr = os.Stderr
 	theirs, in, err := os.Pipe()
 	if err != nil {
