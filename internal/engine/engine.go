@@ -146,15 +146,19 @@ func (e *Engine) openNetwork(ctx context.Context) (err error) {
 	if e.net, err = network.Open(ctx, c); err != nil {
 		return err
 	}
-	if s, err := e.net.Sockets(); err == nil && s.UDP != nil {
-		err = e.keep().Keep(ctx, "resolver", []*linux.FD{s.UDP, s.TCP})
-		s.UDP.Close()
-		s.TCP.Close()
-		if err != nil {
-			return err
-		}
+	return e.keepResolver(ctx)
+}
+
+// keepResolver gives the keeper copies of the name server's sockets: while
+// silod is away questions wait there.
+func (e *Engine) keepResolver(ctx context.Context) error {
+	s, err := e.net.Sockets()
+	if err != nil || s.UDP == nil {
+		return nil // containers are resolved for by others' servers, or not at all
 	}
-	return nil
+	defer s.UDP.Close()
+	defer s.TCP.Close()
+	return e.keep().Keep(ctx, "resolver", []*linux.FD{s.UDP, s.TCP})
 }
 
 // Close stops the engine. Containers go on; standbys end.

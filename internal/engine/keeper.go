@@ -155,6 +155,9 @@ func (e *Engine) keeperLost() {
 		e.log.Error("start another silo-keeper: silod cannot run containers", "err", err)
 		return
 	}
+	if err := e.keepResolver(ctx); err != nil {
+		e.log.Warn("keep the name server's sockets", "err", err)
+	}
 	for _, c := range e.all() {
 		st := c.state()
 		if st.State == container.StateRunning || st.State == container.StatePaused {

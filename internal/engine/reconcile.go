@@ -161,6 +161,15 @@ func (e *Engine) sweep(ctx context.Context, claimed map[string]bool) error {
 	if err != nil {
 		e.log.Error("sweep cgroups", "err", err)
 	}
+	for _, c := range e.all() { // a parent that the user named is swept for this container only
+		r := c.record()
+		if parent := r.HostConfig.CgroupParent; parent != "" && !claimed[r.ID] {
+			g := cgroup.New(e.cgroups, parent, r.ID)
+			if err := errors.Join(g.Kill(), g.Destroy()); err != nil {
+				e.log.Error("sweep cgroup", "container", r.ID, "err", err)
+			}
+		}
+	}
 	links, err := e.net.Sweep(ctx)
 	if err != nil {
 		e.log.Error("sweep network", "err", err)
