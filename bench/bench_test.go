@@ -38,8 +38,10 @@ func TestEveryPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"create+start to exit, API", "create+start to exit, API: floor", "silo run --rm core true", "silo exec C true", "memory of an idle container, MB",
-		"silo ps, 5 running", "silod ready, 5 stopped", "host as before, differences", "silo run --rm by 4 clients, per s"} {
+	for _, name := range []string{
+		"create+start to exit, API", "create+start to exit, API: floor", "silo run --rm core true", "silo exec C true", "memory of an idle container, MB",
+		"silo ps, 5 running", "silod ready, 5 stopped", "host as before, differences", "silo run --rm by 4 clients, per s",
+	} {
 		if !strings.Contains(string(data), name+"\t") {
 			t.Errorf("no figure of %q in the series", name)
 		}

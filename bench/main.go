@@ -114,8 +114,14 @@ func run(s settings) (err error) {
 		name string
 		run  func() error
 	}{
-		{"start", b.starts}, {"exec", b.execs}, {"memory", b.memory}, {"ps", b.listing}, {"ready", b.ready},
-		{"burst", b.burst}, {"rate", b.rate}, {"docker", b.compareDocker},
+		{"start", b.starts},
+		{"exec", b.execs},
+		{"memory", b.memory},
+		{"ps", b.listing},
+		{"ready", b.ready},
+		{"burst", b.burst},
+		{"rate", b.rate},
+		{"docker", b.compareDocker},
 	} {
 		if s.only != "" && s.only != part.name {
 			continue

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	agent "silo/internal/agent/wire"
@@ -57,6 +58,7 @@ type sandbox struct {
 	userns   *linux.FD
 	disk     *disk.Attached
 	device   string
+	closed   sync.Once // what silod holds
 }
 
 // sandboxPlan is everything launch needs besides the shape.
@@ -283,11 +285,12 @@ func (b *sandbox) closeDescriptors() {
 	if b == nil {
 		return
 	}
-	b.userns.Close()
-	if b.disk != nil {
-		b.disk.Close()
-		b.disk = nil
-	}
+	b.closed.Do(func() {
+		b.userns.Close()
+		if b.disk != nil {
+			b.disk.Close()
+		}
+	})
 }
 
 // destroySandbox takes away all of a sandbox on the host, whatever state it

@@ -131,7 +131,7 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer e.background(func() { root.Close() })
 	e.fault("start: root")
 	start, fds, err := e.startSpec(c, r, b)
 	if err != nil {
@@ -180,7 +180,9 @@ func (e *Engine) began(c *Container, b *sandbox, pid int) {
 	c.st.ExitCode, c.st.Error, c.st.OOMKilled, c.st.StoppedByUse = 0, "", false, false
 	c.st.Endpoint = b.endpoint
 	c.mu.Unlock()
-	b.closeDescriptors() // the container holds its disk and namespaces now
+	// The container holds its disk and namespaces now. If it has ended already,
+	// closing unmounts them, which nobody needs to wait for.
+	e.background(b.closeDescriptors)
 	c.saveState()
 	if p := c.record().HostConfig.RestartPolicy.Name; p != "" && p != container.RestartPolicyDisabled {
 		if err := c.flush(); err != nil { // what is to run again must be known to run

@@ -44,8 +44,10 @@ func TestUpgradeKeepsClientsAndExecs(t *testing.T) {
 	talk := linux.NewFD(ours, "client").PollFile()
 	defer talk.Close()
 	conn := linux.NewFD(theirs, "conn")
-	_, err = k.Start(bg, wire.Start{ID: "up", Body: agent.Start{PID: true, Command: shell("while read l; do echo $l; done; exit 3")},
-		Stdio: wire.Stdio{OpenStdin: true, StdinOnce: true}, Attach: []wire.Attach{{Stdin: true, Stdout: true, Stderr: true}}},
+	_, err = k.Start(bg, wire.Start{
+		ID: "up", Body: agent.Start{PID: true, Command: shell("while read l; do echo $l; done; exit 3")},
+		Stdio: wire.Stdio{OpenStdin: true, StdinOnce: true}, Attach: []wire.Attach{{Stdin: true, Stdout: true, Stderr: true}},
+	},
 		[]*linux.FD{busyboxRoot(t)}, []*linux.FD{conn})
 	conn.Close()
 	if err != nil {
@@ -79,8 +81,10 @@ func TestUpgradeKeepsClientsAndExecs(t *testing.T) {
 	say("after\n")
 
 	end, out := client(t)
-	_, err = k.Exec(bg, wire.Exec{ID: "up", Command: agent.Command{ID: "x", Args: []string{"sh", "-c", "[ $$ -lt 100 ] && cat /proc/1/comm"}, Env: []string{"PATH=/bin"}},
-		Attach: &wire.Attach{Stdout: true, Stderr: true}}, end)
+	_, err = k.Exec(bg, wire.Exec{
+		ID: "up", Command: agent.Command{ID: "x", Args: []string{"sh", "-c", "[ $$ -lt 100 ] && cat /proc/1/comm"}, Env: []string{"PATH=/bin"}},
+		Attach: &wire.Attach{Stdout: true, Stderr: true},
+	}, end)
 	end.Close()
 	if err != nil {
 		t.Fatal(err)

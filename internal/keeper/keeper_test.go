@@ -111,8 +111,10 @@ func launch(t *testing.T, k *remote.Keeper, id string) wire.Launched {
 		t.Fatal(err)
 	}
 	defer proc.Close()
-	p := wire.Prepare{ID: id, Body: agent.Prepare{Proc: true, Shm: true, ShmSize: 64 << 20, Mqueue: true,
-		Masked: []string{"/proc/kcore", "/sys/firmware"}, ReadOnly: []string{"/proc/sys"}}}
+	p := wire.Prepare{ID: id, Body: agent.Prepare{
+		Proc: true, Shm: true, ShmSize: 64 << 20, Mqueue: true,
+		Masked: []string{"/proc/kcore", "/sys/firmware"}, ReadOnly: []string{"/proc/sys"},
+	}}
 	if err := k.Prepare(bg, p, []*linux.FD{dev, proc}); err != nil {
 		t.Fatalf("prepare: %v", err)
 	}
@@ -188,8 +190,10 @@ func TestCommandEnds(t *testing.T) {
 		{"background processes end with the command", "sleep 1000 & sleep 1000 & echo up", "up\n", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			out, exit := run(t, k, strings.ReplaceAll(tt.name, " ", "-"), agent.Start{Hostname: "host1",
-				Command: agent.Command{Args: []string{"sh", "-c", tt.script}, Env: []string{"PATH=/bin"}}}, wire.Stdio{})
+			out, exit := run(t, k, strings.ReplaceAll(tt.name, " ", "-"), agent.Start{
+				Hostname: "host1",
+				Command:  agent.Command{Args: []string{"sh", "-c", tt.script}, Env: []string{"PATH=/bin"}},
+			}, wire.Stdio{})
 			if out != tt.out || exit.Code != tt.code {
 				t.Errorf("output %q, exit %+v; want %q, %d", out, exit, tt.out, tt.code)
 			}
@@ -199,8 +203,10 @@ func TestCommandEnds(t *testing.T) {
 
 func TestSessionAndOwnProcessesOnly(t *testing.T) {
 	k, _ := startKeeper(t)
-	out, exit := run(t, k, "ps", agent.Start{Command: agent.Command{Args: []string{"sh", "-c",
-		"cat /proc/self/sessionid; echo; ls /proc | cat; kill -0 1"}, Env: []string{"PATH=/bin"}}}, wire.Stdio{})
+	out, exit := run(t, k, "ps", agent.Start{Command: agent.Command{Args: []string{
+		"sh", "-c",
+		"cat /proc/self/sessionid; echo; ls /proc | cat; kill -0 1",
+	}, Env: []string{"PATH=/bin"}}}, wire.Stdio{})
 	if exit.Code == 0 {
 		t.Errorf("a process of the host can be signalled: %s", out)
 	}

@@ -24,8 +24,10 @@ func (k *Keeper) launch(r wire.Launch, fds *fdList) (any, error) {
 	if r.Join != len(fds.list) {
 		return nil, errs.Invalidf("keeper: launch: %d namespaces to join, %d descriptors came", r.Join, len(fds.list))
 	}
-	c := &container{id: r.ID, keeper: k, first: r.First, procs: r.CgroupProcs, state: wire.Parked, waiting: map[uint64]chan answer{},
-		execs: map[string]*process{}, gone: make(chan struct{})}
+	c := &container{
+		id: r.ID, keeper: k, first: r.First, procs: r.CgroupProcs, state: wire.Parked, waiting: map[uint64]chan answer{},
+		execs: map[string]*process{}, gone: make(chan struct{}),
+	}
 	k.mu.Lock()
 	if k.containers[r.ID] != nil {
 		k.mu.Unlock()

@@ -214,8 +214,10 @@ func (k *Keeper) save() ([]byte, error) {
 		}
 	}
 	for _, c := range k.containers {
-		sc := savedContainer{Status: c.status(), First: c.first, Procs: c.procs, Channel: linux.RawFD(c.ch.Socket().File()),
-			NextID: c.nextID, Pending: c.pending, Orphan: c.orphan, Dead: c.agentStatus, Ended: c.ended}
+		sc := savedContainer{
+			Status: c.status(), First: c.first, Procs: c.procs, Channel: linux.RawFD(c.ch.Socket().File()),
+			NextID: c.nextID, Pending: c.pending, Orphan: c.orphan, Dead: c.agentStatus, Ended: c.ended,
+		}
 		for _, p := range c.processes() {
 			sp := p.save()
 			if p.exec == "" {
@@ -330,9 +332,11 @@ func (k *Keeper) restore(sc savedContainer) (*container, []int, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &container{id: sc.Status.ID, keeper: k, first: sc.First, procs: sc.Procs, session: sc.Status.Session, agent: sc.Status.Agent,
+	c := &container{
+		id: sc.Status.ID, keeper: k, first: sc.First, procs: sc.Procs, session: sc.Status.Session, agent: sc.Status.Agent,
 		ch: ipc.New(sock), state: sc.Status.State, started: sc.Status.Started, exit: sc.Status.Exit, pending: sc.Pending,
-		ended: sc.Ended, orphan: sc.Orphan, agentStatus: sc.Dead, nextID: sc.NextID, execs: map[string]*process{}, waiting: map[uint64]chan answer{}, gone: make(chan struct{})}
+		ended: sc.Ended, orphan: sc.Orphan, agentStatus: sc.Dead, nextID: sc.NextID, execs: map[string]*process{}, waiting: map[uint64]chan answer{}, gone: make(chan struct{}),
+	}
 	numbers := []int{sc.Channel}
 	restore := func(sp savedProcess) *process {
 		p, n := k.restoreProcess(c, sp)

@@ -139,6 +139,9 @@ func afterForkInChild()
 // program. The caller reaps it. If a step or Prepare is refused the child is
 // gone and reaped when Start returns; the error is a *StepError or Prepare's.
 func (f *Fork) Start() (pid int, err error) {
+	if pid, ok, err := f.startShared(); ok {
+		return pid, err
+	}
 	var report, gate [2]int
 	if err := unix.Pipe2(report[:], unix.O_CLOEXEC); err != nil {
 		return 0, os.NewSyscallError("pipe2", err)

@@ -1,0 +1,28 @@
+#include "textflag.h"
+
+// func vforkRun(flags, stack uintptr, steps *Step, n int, msg *uint32) (pid uintptr)
+//
+// clone(2) onto a stack of the child's own: parent and child share all memory
+// until the child has executed its program, and must not share a stack.
+TEXT ·vforkRun(SB),NOSPLIT,$0-48
+	MOVQ flags+0(FP), DI
+	MOVQ stack+8(FP), SI
+	MOVQ steps+16(FP), R12
+	MOVQ n+24(FP), R13
+	MOVQ msg+32(FP), R15
+	MOVQ $0, DX
+	MOVQ $0, R10
+	MOVQ $0, R8
+	MOVQ $56, AX // SYS_clone
+	SYSCALL
+	CMPQ AX, $0
+	JEQ child
+	MOVQ AX, pid+40(FP)
+	RET
+child:
+	SUBQ $64, SP
+	MOVQ R12, 0(SP)
+	MOVQ R13, 8(SP)
+	MOVQ R15, 16(SP)
+	CALL ·vforkChild(SB)
+	INT $3 // vforkChild does not return
