@@ -95,7 +95,7 @@ func (b *bench) burst() error {
 }
 
 func firstOf(err error) error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 { //nolint:errorlint // the outermost is what is asked for
+	if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 {
 		return many.Unwrap()[0]
 	}
 	return err

@@ -37,7 +37,7 @@ func readLibrary(t testing.TB, image io.ReaderAt) map[string]seen {
 		}
 		st := info.Sys().(*reader.Stat)
 		key := strings.TrimPrefix("/"+path, "/.")
-		v := seen{UID: st.UID, GID: st.GID, Sec: info.ModTime().Unix(), Nsec: int64(info.ModTime().Nanosecond()), Nlink: uint64(st.Nlink)} //nolint:unconvert // 32 bits on arm64
+		v := seen{UID: st.UID, GID: st.GID, Sec: info.ModTime().Unix(), Nsec: int64(info.ModTime().Nanosecond()), Nlink: uint64(st.Nlink)}
 		v.Mode = unixMode(st.Mode)
 		var names []string
 		for k := range st.Xattrs {

@@ -51,7 +51,7 @@ func (f *Fork) startShared() (pid int, ok bool, err error) {
 //
 //go:nosplit
 //go:norace
-func vforkChild(steps *Step, n int, msg *uint32) {
+func vforkChild(steps *Step, n int, msg *uint32) { //nolint:unused // called by vforkRun, in assembly
 	afterForkInChild()
 	i, e := runSteps(unsafe.Slice(steps, n))
 	m := (*[2]uint32)(unsafe.Pointer(msg))
