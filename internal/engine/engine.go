@@ -61,6 +61,7 @@ type Engine struct {
 	bases   baseMounts
 	standby *standbys
 	id      string // of this data root
+	natID   string // of the network nat: asking for it lists every endpoint
 	started time.Time
 
 	ctx    context.Context // ends with the engine
@@ -146,6 +147,7 @@ func (e *Engine) openNetwork(ctx context.Context) (err error) {
 	if e.net, err = network.Open(ctx, c); err != nil {
 		return err
 	}
+	e.natID = e.net.Inspect().ID
 	return e.keepResolver(ctx)
 }
 

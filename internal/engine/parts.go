@@ -188,7 +188,7 @@ func (e *Engine) ImageRemove(ctx context.Context, ref string, force, noPrune boo
 // networkID gives each of the three networks its id.
 func (e *Engine) networkID(name string) string {
 	if name == "nat" {
-		return e.net.Inspect().ID
+		return e.natID
 	}
 	return digestHex("network " + name + " of " + e.id)
 }
