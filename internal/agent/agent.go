@@ -121,8 +121,8 @@ func (a *agent) serve() {
 }
 
 func (a *agent) answer(m wire.Message, raw []int) {
-	fds := own(raw)
-	defer fds.closeAll()
+	fds := ipc.Own(raw)
+	defer fds.CloseAll()
 	var reply any // of a command that was started
 	var out *linux.FD
 	var err error
@@ -163,34 +163,6 @@ func (a *agent) answer(m wire.Message, raw []int) {
 		a.spawned.Broadcast()
 		a.mu.Unlock()
 	}
-}
-
-// fdList hands out received descriptors in order and owns the rest.
-type fdList struct{ list []*linux.FD }
-
-func own(raw []int) *fdList {
-	l := &fdList{}
-	for i, fd := range raw {
-		l.list = append(l.list, linux.NewFD(fd, fmt.Sprintf("received descriptor %d", i)))
-	}
-	return l
-}
-
-// next takes ownership of the next descriptor.
-func (l *fdList) next(what string) (*linux.FD, error) {
-	if len(l.list) == 0 {
-		return nil, fmt.Errorf("agent: no descriptor came for %s", what)
-	}
-	fd := l.list[0]
-	l.list = l.list[1:]
-	return fd, nil
-}
-
-func (l *fdList) closeAll() {
-	for _, fd := range l.list {
-		fd.Close()
-	}
-	l.list = nil
 }
 
 // reap collects every child: commands, and orphans that fell to the agent.

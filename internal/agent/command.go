@@ -12,6 +12,7 @@ import (
 
 	"silo/internal/agent/wire"
 	"silo/internal/errs"
+	"silo/internal/ipc"
 	"silo/internal/linux"
 )
 
@@ -20,7 +21,7 @@ import (
 const scratchFD = 200
 
 // start builds the root and executes the container's own command.
-func (a *agent) start(s wire.Start, fds *fdList) (any, *linux.FD, error) {
+func (a *agent) start(s wire.Start, fds *ipc.FDs) (any, *linux.FD, error) {
 	a.mu.Lock()
 	started := a.main != 0
 	a.mu.Unlock()
@@ -72,7 +73,7 @@ func (a *agent) setSysctls(list map[string]string) error {
 }
 
 // exec executes a further command in the running container.
-func (a *agent) exec(c wire.Command, fds *fdList) (any, *linux.FD, error) {
+func (a *agent) exec(c wire.Command, fds *ipc.FDs) (any, *linux.FD, error) {
 	a.mu.Lock()
 	main := a.main
 	a.mu.Unlock()
@@ -118,7 +119,7 @@ type spawnOptions struct {
 
 // spawn makes the process of a command. With a terminal, its master is the
 // returned descriptor.
-func (a *agent) spawn(c wire.Command, fds *fdList, o spawnOptions) (any, *linux.FD, error) {
+func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux.FD, error) {
 	u, err := lookupUser(c.User, c.Groups)
 	if err != nil {
 		return nil, nil, err
@@ -236,10 +237,10 @@ func commandSteps(c wire.Command, u user) (steps []linux.Step) {
 
 // commandStdio gives the descriptors that become 0, 1 and 2: three, or one
 // terminal for all.
-func commandStdio(c wire.Command, u user, fds *fdList, console bool) (stdio []*linux.FD, master *linux.FD, err error) {
+func commandStdio(c wire.Command, u user, fds *ipc.FDs, console bool) (stdio []*linux.FD, master *linux.FD, err error) {
 	if !c.TTY {
 		for _, name := range []string{"standard input", "standard output", "standard error"} {
-			fd, err := fds.next(name)
+			fd, err := fds.Next(name)
 			if err != nil {
 				return stdio, nil, err
 			}

@@ -12,6 +12,7 @@ import (
 
 	"silo/internal/agent/wire"
 	"silo/internal/errs"
+	"silo/internal/ipc"
 	"silo/internal/linux"
 )
 
@@ -20,8 +21,8 @@ const mountFlags = linux.AttrNoSuid | linux.AttrNoDev | linux.AttrNoExec
 // prepare builds what a container's root needs whatever its image is, in an
 // empty tmpfs that becomes this process's root: no mount of the host is held
 // while the agent is parked.
-func (a *agent) prepare(p wire.Prepare, fds *fdList) error {
-	dev, err := fds.next("/dev")
+func (a *agent) prepare(p wire.Prepare, fds *ipc.FDs) error {
+	dev, err := fds.Next("/dev")
 	if err != nil {
 		return err
 	}
@@ -74,9 +75,9 @@ type part struct {
 
 // kernelMounts makes what must be made while the host's own proc and sys are
 // still in view: the kernel gives a user namespace no more than it has.
-func (a *agent) kernelMounts(p wire.Prepare, fds *fdList) (parts []part, err error) {
+func (a *agent) kernelMounts(p wire.Prepare, fds *ipc.FDs) (parts []part, err error) {
 	if p.Proc {
-		proc, err := fds.next("/proc")
+		proc, err := fds.Next("/proc")
 		if err != nil {
 			return parts, err
 		}
@@ -88,7 +89,7 @@ func (a *agent) kernelMounts(p wire.Prepare, fds *fdList) (parts []part, err err
 	}
 	var sys *linux.FD
 	if p.Sys {
-		sys, err = fds.next("/sys")
+		sys, err = fds.Next("/sys")
 	} else {
 		sys, err = linux.MountFS("sysfs", nil, attrs)
 	}
@@ -163,7 +164,7 @@ func attachPart(m part) error {
 }
 
 // devMounts completes /dev, whose nodes and folders silod has made.
-func (a *agent) devMounts(p wire.Prepare, fds *fdList) error {
+func (a *agent) devMounts(p wire.Prepare, fds *ipc.FDs) error {
 	pts, err := linux.MountFS("devpts", []linux.FSOption{
 		{Key: "newinstance"},
 		{Key: "ptmxmode", Value: "0666"},
@@ -184,7 +185,7 @@ func (a *agent) devMounts(p wire.Prepare, fds *fdList) error {
 			{Key: "size", Value: strconv.FormatInt(p.ShmSize, 10)},
 		}, mountFlags)
 	} else {
-		shm, err = fds.next("/dev/shm")
+		shm, err = fds.Next("/dev/shm")
 	}
 	if err != nil {
 		return err
@@ -236,8 +237,8 @@ func protectSteps(masked, readOnly []string) (steps []linux.Step) {
 
 // buildRoot attaches the container's root and everything in it, and makes it
 // this process's root.
-func (a *agent) buildRoot(s wire.Start, fds *fdList) error {
-	mount, err := fds.next("the root")
+func (a *agent) buildRoot(s wire.Start, fds *ipc.FDs) error {
+	mount, err := fds.Next("the root")
 	if err != nil {
 		return err
 	}
@@ -303,7 +304,7 @@ func (a *agent) bindFiles(root *linux.FD, files []wire.File) error {
 }
 
 // attachMounts attaches volumes and tmpfs, parents before children.
-func attachMounts(root *linux.FD, mounts []wire.Mount, fds *fdList) error {
+func attachMounts(root *linux.FD, mounts []wire.Mount, fds *ipc.FDs) error {
 	sources := make([]*linux.FD, len(mounts))
 	defer func() {
 		for _, s := range sources {
@@ -314,7 +315,7 @@ func attachMounts(root *linux.FD, mounts []wire.Mount, fds *fdList) error {
 		var err error
 		switch m.Source {
 		case "fd":
-			sources[i], err = fds.next(m.Target)
+			sources[i], err = fds.Next(m.Target)
 		case "tmpfs":
 			sources[i], err = tmpfsMount(m)
 		default:

@@ -270,22 +270,22 @@ func (c *container) makeExit(reason string) wire.Exit {
 	return e
 }
 
-func (k *Keeper) prepare(r wire.Prepare, fds *fdList) error {
+func (k *Keeper) prepare(r wire.Prepare, fds *ipc.FDs) error {
 	c, err := k.find(r.ID)
 	if err != nil {
 		return err
 	}
-	a, err := c.call("prepare", r.Body, fds.numbers())
+	a, err := c.call("prepare", r.Body, fds.Numbers())
 	linux.CloseAll(a.fds)
 	return err
 }
 
-func (k *Keeper) start(r wire.Start, fds *fdList) (any, error) {
+func (k *Keeper) start(r wire.Start, fds *ipc.FDs) (any, error) {
 	c, err := k.find(r.ID)
 	if err != nil {
 		return nil, err
 	}
-	conns, err := fds.takeLast(len(r.Attach))
+	conns, err := fds.TakeLast(len(r.Attach))
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +304,7 @@ func (k *Keeper) start(r wire.Start, fds *fdList) (any, error) {
 	}
 	c.main, c.state, c.started = p, wire.Running, time.Now() // before its end can be told
 	k.mu.Unlock()
-	a, err := c.call("start", r.Body, append(fds.numbers(), p.childFDs()...))
+	a, err := c.call("start", r.Body, append(fds.Numbers(), p.childFDs()...))
 	if err == nil {
 		err = p.began(a)
 	}
@@ -319,7 +319,7 @@ func (k *Keeper) start(r wire.Start, fds *fdList) (any, error) {
 	return wire.Started{PID: p.pid}, nil
 }
 
-func (k *Keeper) exec(r wire.Exec, fds *fdList) (any, error) {
+func (k *Keeper) exec(r wire.Exec, fds *ipc.FDs) (any, error) {
 	c, err := k.find(r.ID)
 	if err != nil {
 		return nil, err
@@ -328,7 +328,7 @@ func (k *Keeper) exec(r wire.Exec, fds *fdList) (any, error) {
 	if r.Attach != nil {
 		attach = []wire.Attach{*r.Attach}
 	}
-	conns, err := fds.takeLast(len(attach))
+	conns, err := fds.TakeLast(len(attach))
 	if err != nil {
 		return nil, err
 	}
@@ -382,12 +382,12 @@ func (k *Keeper) process(t wire.Target) (*process, error) {
 	return p, nil
 }
 
-func (k *Keeper) attach(r wire.AttachTo, fds *fdList) error {
+func (k *Keeper) attach(r wire.AttachTo, fds *ipc.FDs) error {
 	p, err := k.process(r.Target)
 	if err != nil {
 		return err
 	}
-	conns, err := fds.takeLast(1)
+	conns, err := fds.TakeLast(1)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ package keeper
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -124,16 +123,16 @@ func (k *Keeper) serve(c *ipc.Conn) {
 
 // handle carries out one request and answers it.
 func (k *Keeper) handle(c *ipc.Conn, m wire.Message, raw []int) {
-	fds := newFDs(raw)
+	fds := ipc.Own(raw)
 	if m.Op == "upgrade" {
 		err := k.upgrade(c, m.ID, fds) // returns only if it did not happen
 		k.reply(c, m.ID, nil, nil, err)
-		fds.closeAll()
+		fds.CloseAll()
 		return
 	}
 	k.work.RLock()
 	defer k.work.RUnlock()
-	defer fds.closeAll()
+	defer fds.CloseAll()
 	body, out, err := k.do(m, fds)
 	k.reply(c, m.ID, body, out, err)
 }
@@ -151,7 +150,7 @@ func (k *Keeper) reply(c *ipc.Conn, id uint64, body any, out []int, err error) {
 }
 
 // do is the table of requests.
-func (k *Keeper) do(m wire.Message, fds *fdList) (body any, out []int, err error) {
+func (k *Keeper) do(m wire.Message, fds *ipc.FDs) (body any, out []int, err error) {
 	switch m.Op {
 	case "hello":
 		return k.hello(), nil, nil
@@ -226,16 +225,16 @@ func (k *Keeper) tell(op string, v any) {
 	}
 }
 
-func (k *Keeper) keep(name string, fds *fdList) {
+func (k *Keeper) keep(name string, fds *ipc.FDs) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, fd := range k.kept[name] {
 		fd.Close()
 	}
 	delete(k.kept, name)
-	if len(fds.list) > 0 {
-		k.kept[name] = fds.list
-		fds.list = nil
+	if len(fds.List) > 0 {
+		k.kept[name] = fds.List
+		fds.List = nil
 	}
 }
 
@@ -266,40 +265,4 @@ func (k *Keeper) find(id string) (*container, error) {
 		return c, nil
 	}
 	return nil, errs.NotFoundf("keeper: no container %s", id)
-}
-
-// fdList hands out received descriptors in order and owns the rest.
-type fdList struct{ list []*linux.FD }
-
-func newFDs(raw []int) *fdList {
-	l := &fdList{}
-	for i, fd := range raw {
-		l.list = append(l.list, linux.NewFD(fd, fmt.Sprintf("received descriptor %d", i)))
-	}
-	return l
-}
-
-// takeLast takes ownership of the last n descriptors.
-func (l *fdList) takeLast(n int) ([]*linux.FD, error) {
-	if n > len(l.list) {
-		return nil, errs.Invalidf("keeper: %d descriptors came, %d are needed", len(l.list), n)
-	}
-	cut := len(l.list) - n
-	out := l.list[cut:]
-	l.list = l.list[:cut]
-	return out, nil
-}
-
-func (l *fdList) numbers() (out []int) {
-	for _, fd := range l.list {
-		out = append(out, fd.Int())
-	}
-	return out
-}
-
-func (l *fdList) closeAll() {
-	for _, fd := range l.list {
-		fd.Close()
-	}
-	l.list = nil
 }

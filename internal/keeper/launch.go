@@ -17,12 +17,12 @@ import (
 )
 
 // launch forks an agent into its namespaces and waits for its hello.
-func (k *Keeper) launch(r wire.Launch, fds *fdList) (any, error) {
+func (k *Keeper) launch(r wire.Launch, fds *ipc.FDs) (any, error) {
 	if r.ID == "" || r.First == 0 || r.Count == 0 {
 		return nil, errs.Invalidf("keeper: launch: an id and a range of user ids are needed")
 	}
-	if r.Join != len(fds.list) {
-		return nil, errs.Invalidf("keeper: launch: %d namespaces to join, %d descriptors came", r.Join, len(fds.list))
+	if r.Join != len(fds.List) {
+		return nil, errs.Invalidf("keeper: launch: %d namespaces to join, %d descriptors came", r.Join, len(fds.List))
 	}
 	c := &container{
 		id: r.ID, keeper: k, first: r.First, procs: r.CgroupProcs, state: wire.Parked, waiting: map[uint64]chan answer{},
@@ -35,7 +35,7 @@ func (k *Keeper) launch(r wire.Launch, fds *fdList) (any, error) {
 	}
 	k.containers[r.ID] = c
 	k.mu.Unlock()
-	if err := k.launchAgent(c, r, fds.list); err != nil {
+	if err := k.launchAgent(c, r, fds.List); err != nil {
 		k.mu.Lock()
 		delete(k.containers, r.ID)
 		k.mu.Unlock()

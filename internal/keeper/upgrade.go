@@ -65,9 +65,9 @@ type savedClient struct {
 
 // upgrade replaces the program of this process. Descriptors: the new keeper,
 // the new agent (a sealed memfd). It returns only if it did not happen.
-func (k *Keeper) upgrade(c *ipc.Conn, id uint64, fds *fdList) error {
-	if len(fds.list) != 2 {
-		return errs.Invalidf("keeper: upgrade: 2 descriptors are needed, %d came", len(fds.list))
+func (k *Keeper) upgrade(c *ipc.Conn, id uint64, fds *ipc.FDs) error {
+	if len(fds.List) != 2 {
+		return errs.Invalidf("keeper: upgrade: 2 descriptors are needed, %d came", len(fds.List))
 	}
 	k.work.Lock() // no request is in progress from here on
 	defer k.work.Unlock()
@@ -84,12 +84,12 @@ func (k *Keeper) upgrade(c *ipc.Conn, id uint64, fds *fdList) error {
 		return err
 	}
 	defer fd.Close()
-	arg := RestoreFlag + strconv.Itoa(fd.Int()) + "," + strconv.Itoa(fds.list[1].Int())
-	keep := append(k.numbers(), fd.Int(), fds.list[1].Int())
+	arg := RestoreFlag + strconv.Itoa(fd.Int()) + "," + strconv.Itoa(fds.List[1].Int())
+	keep := append(k.numbers(), fd.Int(), fds.List[1].Int())
 	if err := linux.KeepOnExec(keep, true); err != nil {
 		return err
 	}
-	err = linux.ExecFD(fds.list[0], []string{os.Args[0], arg}, os.Environ())
+	err = linux.ExecFD(fds.List[0], []string{os.Args[0], arg}, os.Environ())
 	_ = linux.KeepOnExec(keep, false)
 	return fmt.Errorf("execute the new keeper: %w", err)
 }

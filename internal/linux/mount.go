@@ -106,11 +106,6 @@ func IDMap(mount, userns *FD, recursive bool) error {
 	return setattr(mount, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(userns.Int())}, recursive)
 }
 
-// SetPropagation sets the propagation type (unix.MS_PRIVATE, …) of a mount.
-func SetPropagation(mount *FD, propagation uint64, recursive bool) error {
-	return setattr(mount, &unix.MountAttr{Propagation: propagation}, recursive)
-}
-
 func setattr(mount *FD, attr *unix.MountAttr, recursive bool) error {
 	flags := uint(unix.AT_EMPTY_PATH)
 	if recursive {
