@@ -197,7 +197,7 @@ func (d *daemon) settled(ctx context.Context, containers, running int) error {
 }
 
 // pause lies between the last sign of a standby being made and a measurement.
-const pause = 10 * time.Millisecond
+const pause = 20 * time.Millisecond
 
 func (d *daemon) folders() int {
 	entries, _ := os.ReadDir(d.dir + "/data/containers")

@@ -1,7 +1,7 @@
 // Command bench measures Silo against what the kernel itself needs, and
 // against Docker where it is installed. All figures of one output come from one
-// run on one machine: runs of the floor (see bench/floor) and of Silo take turns
-// in short blocks, so that both see the same load.
+// run on one machine: runs of the floor (see bench/floor) and of Silo take turns,
+// so that both see the same load.
 //
 // It runs a silod of its own, with roots, bridge and addresses of its own,
 // beside whatever else runs on the host, and takes away all of it at the end.

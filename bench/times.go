@@ -10,27 +10,28 @@ import (
 	"silo/client/container"
 )
 
-// block is how many runs of one kind follow each other before the floor has
-// its turn.
-const block = 5
-
-// turns makes n measurements, a run of the floor after each block of them.
-func (b *bench) turns(n int, measure func() (time.Duration, error)) (s, floor series, err error) {
-	for len(s) < n {
-		f, err := b.floor.run(block)
+// turns makes n measurements, each followed by a run of the floor, and both
+// after prepare: a processor that has just worked is faster than one that wakes,
+// so what is compared must find it in the same state.
+func (b *bench) turns(n int, prepare func() error, measure func() (time.Duration, error)) (s, floor series, err error) {
+	for range n {
+		if err := prepare(); err != nil {
+			return nil, nil, err
+		}
+		d, err := measure()
 		if err != nil {
 			return nil, nil, err
 		}
-		floor = append(floor, f...)
-		for range min(block, n-len(s)) {
-			d, err := measure()
-			if err != nil {
-				return nil, nil, err
-			}
-			s = append(s, d)
-			if b.ctx.Err() != nil {
-				return nil, nil, b.ctx.Err()
-			}
+		if err := prepare(); err != nil {
+			return nil, nil, err
+		}
+		f, err := b.floor.run(1)
+		if err != nil {
+			return nil, nil, err
+		}
+		s, floor = append(s, d), append(floor, f...)
+		if b.ctx.Err() != nil {
+			return nil, nil, b.ctx.Err()
 		}
 	}
 	return s, floor, nil
@@ -39,20 +40,13 @@ func (b *bench) turns(n int, measure func() (time.Duration, error)) (s, floor se
 // starts measures runs of `true` over the API and by the command line.
 func (b *bench) starts() error {
 	b.report.note("warm: before each run it waits until %d standbys stand, each with its disk, and %v more; that is not counted", b.standby, pause)
-	s, floor, err := b.turns(b.runs, func() (time.Duration, error) {
-		if err := b.d.settled(b.ctx, 0, 0); err != nil {
-			return 0, err
-		}
-		return b.createStart()
-	})
+	settled := func() error { return b.d.settled(b.ctx, 0, 0) }
+	s, floor, err := b.turns(b.runs, settled, b.createStart)
 	if err != nil {
 		return err
 	}
 	b.report.against("create+start to exit, API", s, floor, 1, 4)
-	s, floor, err = b.turns(b.runs, func() (time.Duration, error) {
-		if err := b.d.settled(b.ctx, 0, 0); err != nil {
-			return 0, err
-		}
+	s, floor, err = b.turns(b.runs, settled, func() (time.Duration, error) {
 		return timed(b.d.silo("run", "--rm", "core", "true"))
 	})
 	if err != nil {
@@ -71,14 +65,11 @@ func (b *bench) createStart() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	w, err := b.d.c.ContainerWaitAsk(b.ctx, made.ID, container.WaitConditionNextExit)
-	if err != nil {
-		return 0, err
-	}
-	if err := w.Begun(); err != nil {
-		return 0, err
-	}
 	if err := b.d.c.ContainerStart(b.ctx, made.ID); err != nil {
+		return 0, err
+	}
+	w, err := b.d.c.ContainerWait(b.ctx, made.ID, container.WaitConditionNotRunning)
+	if err != nil {
 		return 0, err
 	}
 	code, err := w.Result()
@@ -119,8 +110,8 @@ func (b *bench) execs() error {
 	if err := b.d.settled(b.ctx, 1, 1); err != nil {
 		return err
 	}
-	s, floor, err := b.turns(b.runs, func() (time.Duration, error) {
-		time.Sleep(pause)
+	rest := func() error { time.Sleep(pause); return nil }
+	s, floor, err := b.turns(b.runs, rest, func() (time.Duration, error) {
 		return timed(b.d.silo("exec", id, "true"))
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"silo/internal/agent/wire"
 	"silo/internal/errs"
@@ -30,15 +31,23 @@ const gcPercent = 40
 type agent struct {
 	ch    *ipc.Conn
 	self  *linux.FD            // this program, for the init of a PID namespace
-	parts map[string]*linux.FD // parked mounts: dev proc sys files
-	sysfd *linux.FD            // /proc/sys before it was made read-only
+	parts map[string]*linux.FD // mounts that go into every root: dev proc sys
+	files map[string]*boundFile
+	sysfd *linux.FD // /proc/sys before it was made read-only
+
+	hostname     string // as it was set last
+	rooted       bool   // the root of Root is laid
+	seccomp      []byte // of commands that say Prepared
+	seccompFlags uint32
 
 	mu       sync.Mutex
 	spawned  *sync.Cond
 	commands map[int]string // process → command id, as long as it runs
 	main     int            // the container's own command, 0 before start
 	pidns    bool
+	exit     *wire.Exit // of main, until it is told
 	ending   bool
+	closed   chan struct{} // the keeper has closed the channel
 
 	// unanswered counts children whose start has not been told yet: the end
 	// of one is not told before its beginning.
@@ -56,7 +65,7 @@ func Main() int {
 		fmt.Fprintln(os.Stderr, "silo-agent: started by silo-keeper, not by hand:", err)
 		return 125
 	}
-	a := &agent{ch: ipc.New(sock), commands: map[int]string{}, parts: map[string]*linux.FD{}}
+	a := &agent{ch: ipc.New(sock), commands: map[int]string{}, parts: map[string]*linux.FD{}, files: map[string]*boundFile{}, closed: make(chan struct{})}
 	a.spawned = sync.NewCond(&a.mu)
 	if err := a.setup(); err != nil {
 		fmt.Fprintln(os.Stderr, "silo-agent:", err)
@@ -67,6 +76,7 @@ func Main() int {
 		return 125
 	}
 	a.serve()
+	close(a.closed)
 	a.mu.Lock()
 	if a.ending { // the last message is sent and reap ends the process
 		select {}
@@ -132,6 +142,13 @@ func (a *agent) answer(m wire.Message, raw []int) {
 		if err = json.Unmarshal(m.Body, &p); err == nil {
 			err = a.prepare(p, fds)
 		}
+	case "root":
+		var r wire.Root
+		if err = json.Unmarshal(m.Body, &r); err == nil {
+			err = a.layRoot(r, fds)
+		}
+	case "unroot":
+		err = a.leaveRoot()
 	case "start":
 		var s wire.Start
 		if err = json.Unmarshal(m.Body, &s); err == nil {
@@ -174,13 +191,7 @@ func (a *agent) reap() {
 			a.spawned.Wait()
 		}
 		a.mu.Unlock()
-		for {
-			pid, ws, ok := linux.WaitAny(false)
-			if !ok {
-				break
-			}
-			a.ended(pid, ws)
-		}
+		a.reapAll()
 		a.mu.Lock()
 		if len(a.commands) > 0 { // forked but not yet registered as ours: wait again
 			a.mu.Unlock()
@@ -188,11 +199,55 @@ func (a *agent) reap() {
 		}
 		if a.main != 0 { // the last message; nothing is left to reap
 			a.ending = true // the ids may belong to another container from now on
+			exit := a.exit
 			a.mu.Unlock()
-			_ = a.ch.Send(wire.Message{Op: "end", Body: encode(wire.End{})})
+			_ = a.ch.Send(wire.Message{Op: "end", Body: encode(wire.End{Exit: exit})})
+			a.linger()
 			os.Exit(0)
 		}
 		a.mu.Unlock()
+	}
+}
+
+// reapAll reaps until no child is left. The end of the container's own command
+// is told at once if others take a while to die, and otherwise with the end.
+func (a *agent) reapAll() {
+	for {
+		a.mu.Lock()
+		untold := a.exit != nil
+		a.mu.Unlock()
+		pid, ws, ok := linux.WaitAny(untold)
+		if ok && pid == 0 {
+			a.tellExit()
+			pid, ws, ok = linux.WaitAny(false)
+		}
+		if !ok {
+			return
+		}
+		a.ended(pid, ws)
+	}
+}
+
+func (a *agent) tellExit() {
+	a.mu.Lock()
+	exit := a.exit
+	a.exit = nil
+	a.mu.Unlock()
+	if exit != nil {
+		_ = a.ch.Send(wire.Message{Op: "exit", Body: encode(exit)})
+	}
+}
+
+// lingerTime bounds how long an agent stays after its last message.
+const lingerTime = time.Second
+
+// linger waits until the keeper has heard the last message and closed the
+// channel: taking down namespaces and mounts costs processor time that those
+// who tell the container's end to its user need first.
+func (a *agent) linger() {
+	select {
+	case <-a.closed:
+	case <-time.After(lingerTime):
 	}
 }
 
@@ -205,13 +260,19 @@ func (a *agent) ended(pid int, ws linux.WaitStatus) {
 	delete(a.commands, pid)
 	isMain := known && pid == a.main
 	a.mu.Unlock()
+	if !known {
+		return
+	}
+	code, sig := linux.ExitCode(ws)
+	exit := wire.Exit{ID: id, Code: code, Signal: sig}
 	if isMain {
 		a.killAll()
+		a.mu.Lock()
+		a.exit = &exit
+		a.mu.Unlock()
+		return
 	}
-	if known {
-		code, sig := linux.ExitCode(ws)
-		_ = a.ch.Send(wire.Message{Op: "exit", Body: encode(wire.Exit{ID: id, Code: code, Signal: sig})})
-	}
+	_ = a.ch.Send(wire.Message{Op: "exit", Body: encode(exit)})
 }
 
 // killAll kills every process that root of this user namespace may signal:

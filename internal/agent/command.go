@@ -28,10 +28,8 @@ func (a *agent) start(s wire.Start, fds *ipc.FDs) (any, *linux.FD, error) {
 	if started || a.parts["dev"] == nil {
 		return nil, nil, errs.Conflictf("agent: start before prepare, or twice")
 	}
-	if s.Hostname != "" {
-		if err := linux.SetHostname(s.Hostname); err != nil {
-			return nil, nil, err
-		}
+	if err := a.setHostname(s.Hostname); err != nil {
+		return nil, nil, err
 	}
 	if s.Domain != "" {
 		if err := linux.SetDomainname(s.Domain); err != nil {
@@ -41,7 +39,7 @@ func (a *agent) start(s wire.Start, fds *ipc.FDs) (any, *linux.FD, error) {
 	if err := a.setSysctls(s.Sysctls); err != nil {
 		return nil, nil, err
 	}
-	if err := a.buildRoot(s, fds); err != nil {
+	if err := a.completeRoot(s, fds); err != nil {
 		return nil, nil, err
 	}
 	a.pidns = s.PID
@@ -120,6 +118,12 @@ type spawnOptions struct {
 // spawn makes the process of a command. With a terminal, its master is the
 // returned descriptor.
 func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux.FD, error) {
+	if c.Prepared {
+		c.Seccomp, c.SeccompFlags = a.seccomp, a.seccompFlags
+		if len(c.Seccomp) == 0 {
+			return nil, nil, errs.Invalidf("agent: a command wants the prepared seccomp filter, and none came")
+		}
+	}
 	u, err := lookupUser(c.User, c.Groups)
 	if err != nil {
 		return nil, nil, err

@@ -50,9 +50,7 @@ func (a *agent) prepare(p wire.Prepare, fds *ipc.FDs) error {
 	if err := a.devMounts(p, fds); err != nil {
 		return err
 	}
-	if err := os.Mkdir("/files", 0o700); err != nil {
-		return err
-	}
+	a.seccomp, a.seccompFlags = p.Seccomp, p.SeccompFlags
 	if fd, err := linux.Open("/proc/sys", linux.OPath|linux.ODirectory, 0); err == nil {
 		a.sysfd = fd
 	}
@@ -135,23 +133,33 @@ func cgroupMount(c wire.Cgroup, attrs int) (*linux.FD, error) {
 
 // newStage makes an empty tmpfs this process's root.
 func newStage() error {
-	stage, err := linux.MountFS("tmpfs", []linux.FSOption{{Key: "mode", Value: "755"}, {Key: "size", Value: "4m"}}, linux.AttrNoSuid|linux.AttrNoDev)
+	stage, err := mountStage()
 	if err != nil {
 		return err
 	}
 	defer stage.Close()
-	if err := linux.MoveMount(stage, nil, "/"); err != nil {
-		return err
-	}
 	if err := linux.PivotTo(stage); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/dev", "/proc", "/sys", "/root"} {
+	for _, dir := range []string{"/dev", "/proc", "/sys", "/root", "/files"} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mountStage lays an empty tmpfs over this process's root.
+func mountStage() (*linux.FD, error) {
+	stage, err := linux.MountFS("tmpfs", []linux.FSOption{{Key: "mode", Value: "755"}, {Key: "size", Value: "4m"}}, linux.AttrNoSuid|linux.AttrNoDev)
+	if err != nil {
+		return nil, err
+	}
+	if err := linux.MoveMount(stage, nil, "/"); err != nil {
+		stage.Close()
+		return nil, err
+	}
+	return stage, nil
 }
 
 func attachPart(m part) error {
@@ -235,29 +243,92 @@ func protectSteps(masked, readOnly []string) (steps []linux.Step) {
 	return steps
 }
 
-// buildRoot attaches the container's root and everything in it, and makes it
-// this process's root.
-func (a *agent) buildRoot(s wire.Start, fds *ipc.FDs) error {
+// layRoot lays the root that the container will probably have, and tries out
+// what a start does: code that has run once runs faster.
+func (a *agent) layRoot(r wire.Root, fds *ipc.FDs) error {
+	if a.parts["dev"] == nil || a.rooted || a.main != 0 {
+		return errs.Conflictf("agent: root before prepare, twice, or after start")
+	}
 	mount, err := fds.Next("the root")
 	if err != nil {
 		return err
 	}
 	defer mount.Close()
-	if err := linux.MoveMount(mount, nil, "/root"); err != nil {
+	if err := a.setHostname(r.Hostname); err != nil {
 		return err
 	}
-	root, err := linux.Open("/root", linux.OPath|linux.ODirectory, 0)
+	root, err := a.attachRoot(mount, r.Files)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	if err := linux.PivotTo(root); err != nil {
+		return err
+	}
+	a.rooted = true
+	rehearse()
+	return nil
+}
+
+// leaveRoot goes back to an empty tmpfs as root. Nothing has run in the root
+// that is left.
+func (a *agent) leaveRoot() error {
+	if !a.rooted || a.main != 0 {
+		return errs.Conflictf("agent: there is no root to leave")
+	}
+	stage, err := mountStage()
+	if err != nil {
+		return err
+	}
+	defer stage.Close()
+	for _, name := range []string{"dev", "proc", "sys", "root", "files"} {
+		dir, err := linux.MkdirAllIn(stage, name, 0o755)
+		if err != nil {
+			return err
+		}
+		dir.Close()
+	}
 	for _, name := range []string{"dev", "proc", "sys"} {
-		if err := moveInto(root, a.parts[name], name, true); err != nil {
+		if err := moveInto(stage, a.parts[name], name, true); err != nil {
 			return err
 		}
 	}
-	if err := a.bindFiles(root, s.Files); err != nil {
+	if err := linux.PivotTo(stage); err != nil {
 		return err
+	}
+	for _, f := range a.files {
+		f.fd.Close()
+	}
+	clear(a.files)
+	a.rooted = false
+	return nil
+}
+
+// completeRoot makes the container's root, with everything in it, this
+// process's root.
+func (a *agent) completeRoot(s wire.Start, fds *ipc.FDs) (err error) {
+	var root *linux.FD
+	if a.rooted != s.Rooted {
+		return errs.Conflictf("agent: start and root do not go together")
+	}
+	if s.Rooted {
+		if root, err = linux.Open("/", linux.OPath|linux.ODirectory, 0); err != nil {
+			return err
+		}
+		defer root.Close()
+		if err := a.bindFiles(root, s.Files); err != nil {
+			return err
+		}
+	} else {
+		mount, err := fds.Next("the root")
+		if err != nil {
+			return err
+		}
+		defer mount.Close()
+		if root, err = a.attachRoot(mount, s.Files); err != nil {
+			return err
+		}
+		defer root.Close()
 	}
 	if err := attachMounts(root, s.Mounts, fds); err != nil {
 		return err
@@ -267,7 +338,45 @@ func (a *agent) buildRoot(s wire.Start, fds *ipc.FDs) error {
 			return err
 		}
 	}
+	if s.Rooted {
+		return nil
+	}
 	return linux.PivotTo(root)
+}
+
+// attachRoot attaches a root at the stage, with the kernel's mounts and the
+// small files in it.
+func (a *agent) attachRoot(mount *linux.FD, files []wire.File) (*linux.FD, error) {
+	if err := linux.MoveMount(mount, nil, "/root"); err != nil {
+		return nil, err
+	}
+	root, err := linux.Open("/root", linux.OPath|linux.ODirectory, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"dev", "proc", "sys"} {
+		if err := moveInto(root, a.parts[name], name, true); err != nil {
+			root.Close()
+			return nil, err
+		}
+	}
+	if err := a.bindFiles(root, files); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return root, nil
+}
+
+// setHostname sets the host name, if it is another; "" leaves it.
+func (a *agent) setHostname(name string) error {
+	if name == "" || name == a.hostname {
+		return nil
+	}
+	if err := linux.SetHostname(name); err != nil {
+		return err
+	}
+	a.hostname = name
+	return nil
 }
 
 func moveInto(root, mount *linux.FD, target string, dir bool) error {
@@ -282,21 +391,51 @@ func moveInto(root, mount *linux.FD, target string, dir bool) error {
 	return nil
 }
 
+// boundFile is a small file that lies over one of the image's.
+type boundFile struct {
+	fd   *linux.FD
+	data string
+}
+
+func (f *boundFile) write(data string) error {
+	if f.data == data {
+		return nil
+	}
+	if err := f.fd.Rewrite([]byte(data)); err != nil {
+		return err
+	}
+	f.data = data
+	return nil
+}
+
 // bindFiles puts small files over the image's: they are kept in the stage's
-// tmpfs, which lives on beneath the binds.
+// tmpfs, which lives on beneath the binds. Those that are there already get
+// their present content.
 func (a *agent) bindFiles(root *linux.FD, files []wire.File) error {
-	for i, f := range files {
-		name := "/files/" + strconv.Itoa(i)
-		if err := os.WriteFile(name, []byte(f.Data), 0o644); err != nil {
-			return err
+	for _, f := range files {
+		bound := a.files[f.Path]
+		if bound == nil && a.rooted { // the stage is out of reach
+			return errs.Conflictf("agent: the file %s was not there when the root was laid", f.Path)
 		}
-		m, err := linux.CloneTree(nil, name, false)
-		if err != nil {
-			return err
+		if bound == nil {
+			name := "/files/" + strconv.Itoa(len(a.files))
+			fd, err := linux.Open(name, linux.ORdwr|linux.OCreat|linux.OExcl, 0o644)
+			if err != nil {
+				return err
+			}
+			bound = &boundFile{fd: fd}
+			a.files[f.Path] = bound
+			m, err := linux.CloneTree(nil, name, false)
+			if err != nil {
+				return err
+			}
+			err = moveInto(root, m, f.Path, false)
+			m.Close()
+			if err != nil {
+				return err
+			}
 		}
-		err = moveInto(root, m, f.Path, false)
-		m.Close()
-		if err != nil {
+		if err := bound.write(f.Data); err != nil {
 			return err
 		}
 	}

@@ -271,7 +271,7 @@ func (e *Engine) build(ctx context.Context, r *configRecord, img image.Image) (_
 	}
 	var b *sandbox
 	if s.same(e.defaultShape()) && e.standby != nil {
-		b = e.standby.take()
+		b = e.standby.take(img.ID)
 	}
 	if b != nil {
 		r.ID, r.FirstID = b.id, b.first
@@ -306,15 +306,15 @@ func (e *Engine) build(ctx context.Context, r *configRecord, img image.Image) (_
 	if r.Mounts, volumes, err = e.resolveMounts(r.Config, r.HostConfig); err != nil {
 		return nil, err
 	}
-	base, err := e.layers.Base(img.ID)
+	base, err := e.bases.of(img.ID)
 	if err != nil {
 		return nil, err
 	}
-	if err := layer.WriteChain(c.dir, base.Layers); err != nil {
+	if err := layer.WriteChain(c.dir, base.base.Layers); err != nil {
 		return nil, err
 	}
 	e.fault("create: chain")
-	if err := c.writeConfig(r); err != nil {
+	if err := c.writeNew(r); err != nil {
 		return nil, err
 	}
 	e.fault("create: record")

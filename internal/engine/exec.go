@@ -129,6 +129,9 @@ func (e *Engine) ExecStart(ctx context.Context, id string, o ExecStartOptions) e
 	}
 	r := x.c.record()
 	s := commandSpec{args: x.req.Cmd, env: mergeEnv(r.Config.Env, x.req.Env), dir: x.req.WorkingDir, user: x.req.User, tty: x.req.Tty, privileged: x.req.Privileged}
+	x.c.mu.Lock()
+	s.filtered = x.c.box != nil && x.c.box.filtered
+	x.c.mu.Unlock()
 	if s.dir == "" {
 		s.dir = r.Config.WorkingDir
 	}

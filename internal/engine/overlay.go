@@ -69,54 +69,72 @@ func attachedOverlay(run, id string, base, upperDisk *linux.FD) (*linux.FD, erro
 	}, linux.AttrNoDev)
 }
 
-// baseMounts keeps one detached mount for each image in use: a container
-// clones it.
+// baseMounts keeps one detached mount for each image in use, and what is known
+// of its base: a container clones the one and copies the other.
 type baseMounts struct {
 	layers *layer.Store
 	mu     sync.Mutex
-	mounts map[string]*linux.FD
+	mounts map[string]*baseMount
 }
 
-func (m *baseMounts) clone(imageID string) (*linux.FD, error) {
+type baseMount struct {
+	base layer.Base
+	fd   *linux.FD
+}
+
+// of gives an image's base, mounted; it stays m's.
+func (m *baseMounts) of(imageID string) (*baseMount, error) {
 	m.mu.Lock()
-	fd := m.mounts[imageID]
+	b := m.mounts[imageID]
 	m.mu.Unlock()
-	if fd == nil {
-		base, err := m.layers.Base(imageID)
-		if err != nil {
-			return nil, fmt.Errorf("mount image: %w", err)
-		}
-		if fd, err = layer.MountBase(base.Path); err != nil {
-			return nil, err
-		}
-		m.mu.Lock()
-		if other := m.mounts[imageID]; other != nil {
-			fd.Close()
-			fd = other
-		} else {
-			if m.mounts == nil {
-				m.mounts = map[string]*linux.FD{}
-			}
-			m.mounts[imageID] = fd
-		}
-		m.mu.Unlock()
+	if b != nil {
+		return b, nil
 	}
-	return linux.CloneTree(fd, "", false)
+	base, err := m.layers.Base(imageID)
+	if err != nil {
+		return nil, fmt.Errorf("mount image: %w", err)
+	}
+	fd, err := layer.MountBase(base.Path)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if other := m.mounts[imageID]; other != nil {
+		fd.Close()
+		return other, nil
+	}
+	if m.mounts == nil {
+		m.mounts = map[string]*baseMount{}
+	}
+	m.mounts[imageID] = &baseMount{base, fd}
+	return m.mounts[imageID], nil
+}
+
+// clone gives a mount of an image's base to the caller.
+func (m *baseMounts) clone(imageID string) (*linux.FD, error) {
+	b, err := m.of(imageID)
+	if err != nil {
+		return nil, err
+	}
+	return linux.CloneTree(b.fd, "", false)
 }
 
 // drop closes the mount of an image that is removed.
 func (m *baseMounts) drop(imageID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.mounts[imageID].Close()
+	if b := m.mounts[imageID]; b != nil {
+		b.fd.Close()
+	}
 	delete(m.mounts, imageID)
 }
 
 func (m *baseMounts) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, fd := range m.mounts {
-		fd.Close()
+	for _, b := range m.mounts {
+		b.fd.Close()
 	}
 	clear(m.mounts)
 }

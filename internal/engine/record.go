@@ -168,13 +168,34 @@ func (c *Container) flush() error {
 	return err
 }
 
+func (c *Container) configPath() string { return filepath.Join(c.dir, "config.json") }
+
+// writeNew writes config.json of a new container. The record is there when
+// writeNew returns, whatever becomes of silod, and a moment later it survives a
+// power cut too: waiting for the disk would take longer than all the rest of
+// making a container, which has nothing to lose yet.
+func (c *Container) writeNew(r *configRecord) error {
+	if err := record.Write(c.configPath(), r, record.Volatile); err != nil {
+		return err
+	}
+	if r.HostConfig.AutoRemove {
+		return nil // a power cut removes it, as its end would have
+	}
+	c.e.background(func() {
+		if err := record.Sync(c.configPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.e.log.Error("write record", "container", r.ID, "err", err)
+		}
+	})
+	return nil
+}
+
 // writeConfig replaces config.json; the caller holds the lock of its life.
 func (c *Container) writeConfig(r *configRecord) error {
 	d := record.Durable
 	if r.HostConfig.AutoRemove {
 		d = record.Volatile // a power cut removes it, as its end would have
 	}
-	if err := record.Write(filepath.Join(c.dir, "config.json"), r, d); err != nil {
+	if err := record.Write(c.configPath(), r, d); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -194,7 +215,7 @@ func (e *Engine) loadRecords() error {
 		dir := filepath.Join(e.containersDir(), entry.Name())
 		var r configRecord
 		err := record.Read(filepath.Join(dir, "config.json"), &r)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, record.ErrEmpty) {
 			continue // swept by reconcile, after what it holds on the host
 		}
 		if err == nil && (r.ID != entry.Name() || r.Config == nil || r.HostConfig == nil) {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
+
 	agent "silo/internal/agent/wire"
 	"silo/internal/cgroup"
 	"silo/internal/disk"
@@ -58,6 +60,8 @@ type sandbox struct {
 	userns   *linux.FD
 	disk     *disk.Attached
 	device   string
+	image    string    // whose root the agent has laid already; "" is none
+	filtered bool      // the agent holds the default seccomp filter
 	closed   sync.Once // what silod holds
 }
 
@@ -72,6 +76,7 @@ type sandboxPlan struct {
 	hardLimits []agent.Rlimit
 	oomScore   *int
 	newDisk    bool
+	image      string // lay this image's root; "" leaves that to the start
 }
 
 // joinNS is a namespace of another container, or its /dev/shm.
@@ -136,6 +141,12 @@ func (e *Engine) makeSandbox(ctx context.Context, p sandboxPlan) (_ *sandbox, er
 	if err := linux.IDMap(b.disk.Mount, b.userns, false); err != nil {
 		return nil, fmt.Errorf("show the sandbox disk with the container's ids: %w", err)
 	}
+	if p.image != "" {
+		if err := e.layRoot(ctx, b, p.image); err != nil {
+			return nil, err
+		}
+		e.fault("root")
+	}
 	return b, nil
 }
 
@@ -179,6 +190,11 @@ func (e *Engine) prepareAgent(ctx context.Context, b *sandbox, p sandboxPlan) er
 	if m.ShmSize == 0 {
 		m.ShmSize = defaultShm
 	}
+	filter, err := e.filters.Default(defaultCaps)
+	if err != nil {
+		return err
+	}
+	m.Seccomp, m.SeccompFlags = filter.Program, filter.Flags
 	var fds []*linux.FD
 	defer func() {
 		for _, fd := range fds {
@@ -218,7 +234,37 @@ func (e *Engine) prepareAgent(ctx context.Context, b *sandbox, p sandboxPlan) er
 			return err
 		}
 	}
-	return e.keep().Prepare(ctx, wire.Prepare{ID: b.id, Body: m}, fds)
+	err = e.keep().Prepare(ctx, wire.Prepare{ID: b.id, Body: m}, fds)
+	b.filtered = err == nil
+	return err
+}
+
+// layRoot lays the root of a standby for the image that its container will
+// probably have.
+func (e *Engine) layRoot(ctx context.Context, b *sandbox, imageID string) error {
+	root, err := e.baseOverlay(b, imageID)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	// What a container has of which nothing is asked.
+	r := &configRecord{ID: b.id, Config: &container.Config{}, HostConfig: &container.HostConfig{}}
+	body := agent.Root{Hostname: hostname(r), Files: e.files(r, b)}
+	if err := e.keep().Root(ctx, wire.Root{ID: b.id, Body: body}, root); err != nil {
+		return err
+	}
+	b.image = imageID
+	return nil
+}
+
+// takeRoot tells whether the root of an image is laid already, and takes away
+// that of another: two mounts must not share the sandbox disk.
+func (e *Engine) takeRoot(ctx context.Context, b *sandbox, imageID string) (laid bool, err error) {
+	if b.image == "" || b.image == imageID {
+		return b.image != "", nil
+	}
+	b.image = ""
+	return false, e.keep().Unroot(ctx, b.id)
 }
 
 // sharedShm clones the /dev/shm of the host or of another container.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type standbys struct {
 	closed bool
 	wake   chan struct{}
 	failed int       // in a row
+	image  string    // whose root is laid ahead: that of the last container
 	busy   time.Time // when a container was last made, started or ended
 }
 
@@ -67,25 +69,55 @@ func (s *standbys) settle() {
 const fillers = 2
 
 func newStandbys(e *Engine, want int) *standbys {
-	return &standbys{e: e, want: want, wake: make(chan struct{}, 1)}
+	s := &standbys{e: e, want: want, wake: make(chan struct{}, 1)}
+	if img, err := e.images.Resolve("core"); err == nil {
+		s.image = img.ID
+	}
+	return s
 }
 
 func (e *Engine) defaultShape() shape {
 	return shape{diskSize: disk.DefaultSize, network: "nat", masked: defaultMasked, readOnly: defaultReadOnly}.normal()
 }
 
-// take gives a standby to a container, or nil.
-func (s *standbys) take() *sandbox {
+// take gives a standby to a container of an image, or nil. The next ones are
+// made for that image too: people mostly run what they have just run.
+func (s *standbys) take(image string) *sandbox {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.poke()
+	s.image = image
 	if len(s.ready) == 0 {
 		return nil
 	}
-	b := s.ready[0]
-	s.ready = s.ready[1:]
+	i := max(0, slices.IndexFunc(s.ready, func(b *sandbox) bool { return b.image == image }))
+	b := s.ready[i]
+	s.ready = slices.Delete(s.ready, i, i+1)
 	s.busy = time.Now()
 	return b
+}
+
+// forget drops the standbys whose root is of an image that is removed.
+func (s *standbys) forget(image string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.image == image {
+		s.image = ""
+	}
+	var drop []*sandbox
+	s.ready = slices.DeleteFunc(s.ready, func(b *sandbox) bool {
+		if b.image == image {
+			drop = append(drop, b)
+		}
+		return b.image == image
+	})
+	s.mu.Unlock()
+	for _, b := range drop {
+		s.e.background(func() { s.e.destroySandbox(b, true) })
+	}
+	s.poke()
 }
 
 func (s *standbys) poke() {
@@ -126,10 +158,16 @@ func (s *standbys) fill() {
 }
 
 func (s *standbys) makeOne() {
-	b, err := s.e.makeStandby()
+	s.mu.Lock()
+	image := s.image
+	s.mu.Unlock()
+	b, err := s.e.makeStandby(image)
+	if err != nil && image != "" { // the image may be the reason, and no container's of another
+		b, err = s.e.makeStandby("")
+	}
 	s.mu.Lock()
 	s.making--
-	closed := s.closed
+	closed := s.closed || err == nil && b.image != "" && !(basesOf{s.e}).Has(b.image)
 	switch {
 	case err != nil:
 		s.failed++
@@ -147,14 +185,16 @@ func (s *standbys) makeOne() {
 	s.poke()
 }
 
-func (e *Engine) makeStandby() (*sandbox, error) {
+// makeStandby makes a sandbox of the default shape with the root of an image,
+// "" for none.
+func (e *Engine) makeStandby(image string) (*sandbox, error) {
 	ctx, cancel := context.WithTimeout(e.ctx, 30*time.Second)
 	defer cancel()
 	first, err := e.ids.take()
 	if err != nil {
 		return nil, err
 	}
-	return e.makeSandbox(ctx, sandboxPlan{shape: e.defaultShape(), id: newID(), first: first, newDisk: true})
+	return e.makeSandbox(ctx, sandboxPlan{shape: e.defaultShape(), id: newID(), first: first, newDisk: true, image: image})
 }
 
 // gone drops a standby whose agent has ended.

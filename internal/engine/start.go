@@ -127,16 +127,25 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
 	if _, err := b.group.Set(withAgent(resources(r.HostConfig))); err != nil {
 		return err
 	}
-	root, err := e.baseOverlay(b, r.ImageID)
+	laid, err := e.takeRoot(ctx, b, r.ImageID)
 	if err != nil {
 		return err
 	}
-	defer e.background(func() { root.Close() })
+	var mounts []*linux.FD
+	if !laid {
+		root, err := e.baseOverlay(b, r.ImageID)
+		if err != nil {
+			return err
+		}
+		defer e.background(func() { root.Close() })
+		mounts = append(mounts, root)
+	}
 	e.fault("start: root")
 	start, fds, err := e.startSpec(c, r, b)
 	if err != nil {
 		return err
 	}
+	start.Body.Rooted = laid
 	defer func() {
 		for _, fd := range fds {
 			fd.Close()
@@ -156,7 +165,7 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
 	c.mu.Lock()
 	c.exited = make(chan struct{})
 	c.mu.Unlock()
-	s, err := e.keep().Start(ctx, start, append([]*linux.FD{root}, fds...), conns)
+	s, err := e.keep().Start(ctx, start, append(mounts, fds...), conns)
 	if err != nil {
 		e.endAgent(ctx, b)
 		return err
@@ -196,7 +205,7 @@ func (e *Engine) began(c *Container, b *sandbox, pid int) {
 // startSpec is the pure part: what the keeper and the agent are to do.
 func (e *Engine) startSpec(c *Container, r *configRecord, b *sandbox) (s wire.Start, fds []*linux.FD, err error) {
 	cfg, h := r.Config, r.HostConfig
-	command, err := e.command(r, commandSpec{args: slices.Concat(cfg.Entrypoint, cfg.Cmd), env: cfg.Env, dir: cfg.WorkingDir, user: cfg.User, tty: cfg.Tty})
+	command, err := e.command(r, commandSpec{args: slices.Concat(cfg.Entrypoint, cfg.Cmd), env: cfg.Env, dir: cfg.WorkingDir, user: cfg.User, tty: cfg.Tty, filtered: b.filtered})
 	if err != nil {
 		return s, nil, err
 	}
@@ -247,6 +256,7 @@ type commandSpec struct {
 	dir, user  string
 	tty        bool
 	privileged bool
+	filtered   bool // the agent holds the default seccomp filter
 }
 
 // command is the part that a container's own command and an exec share.
@@ -270,6 +280,10 @@ func (e *Engine) command(r *configRecord, s commandSpec) (agent.Command, error) 
 	c := agent.Command{Args: s.args, Env: env, Dir: s.dir, User: s.user, Groups: h.GroupAdd, TTY: s.tty, Caps: caps, NoNewPrivs: sec.noNewPrivs, Umask: h.Umask}
 	if h.OomScoreAdj != 0 {
 		c.OOMScoreAdj = &h.OomScoreAdj
+	}
+	if !sec.unconfined && s.filtered && sec.profile == nil && slices.Equal(caps, defaultCaps) {
+		c.Prepared = true
+		return c, nil
 	}
 	if !sec.unconfined {
 		f, err := e.filters.Get(sec.profile, caps)

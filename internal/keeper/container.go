@@ -150,6 +150,10 @@ func (c *container) heard(m agent.Message, fds []int) {
 			c.commandEnded(e)
 		}
 	case "end":
+		var e agent.End
+		if json.Unmarshal(m.Body, &e) == nil && e.Exit != nil {
+			c.commandEnded(*e.Exit)
+		}
 		c.finish("")
 	}
 }
@@ -270,12 +274,13 @@ func (c *container) makeExit(reason string) wire.Exit {
 	return e
 }
 
-func (k *Keeper) prepare(r wire.Prepare, fds *ipc.FDs) error {
-	c, err := k.find(r.ID)
+// pass hands a request on to a container's agent.
+func (k *Keeper) pass(id, op string, body any, fds *ipc.FDs) error {
+	c, err := k.find(id)
 	if err != nil {
 		return err
 	}
-	a, err := c.call("prepare", r.Body, fds.Numbers())
+	a, err := c.call(op, body, fds.Numbers())
 	linux.CloseAll(a.fds)
 	return err
 }

@@ -157,7 +157,11 @@ func (k *Keeper) do(m wire.Message, fds *ipc.FDs) (body any, out []int, err erro
 	case "launch":
 		return with(m, func(r wire.Launch) (any, error) { return k.launch(r, fds) })
 	case "prepare":
-		return with(m, func(r wire.Prepare) (any, error) { return nil, k.prepare(r, fds) })
+		return with(m, func(r wire.Prepare) (any, error) { return nil, k.pass(r.ID, m.Op, r.Body, fds) })
+	case "root":
+		return with(m, func(r wire.Root) (any, error) { return nil, k.pass(r.ID, m.Op, r.Body, fds) })
+	case "unroot":
+		return with(m, func(r wire.Target) (any, error) { return nil, k.pass(r.ID, m.Op, struct{}{}, fds) })
 	case "start":
 		return with(m, func(r wire.Start) (any, error) { return k.start(r, fds) })
 	case "exec":

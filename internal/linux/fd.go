@@ -67,6 +67,22 @@ func (f *FD) Dup() (*FD, error) {
 	return NewFD(n, f.name), nil
 }
 
+// Rewrite replaces the content of a regular file that is open for writing.
+func (f *FD) Rewrite(data []byte) error {
+	if err := retry(func() error { return unix.Ftruncate(f.Int(), 0) }); err != nil {
+		return &os.PathError{Op: "truncate", Path: f.name, Err: err}
+	}
+	for at := 0; at < len(data); {
+		var n int
+		err := retry(func() (err error) { n, err = unix.Pwrite(f.Int(), data[at:], int64(at)); return })
+		if err != nil {
+			return &os.PathError{Op: "write", Path: f.name, Err: err}
+		}
+		at += n
+	}
+	return nil
+}
+
 // File turns the FD into an *os.File, which takes over ownership.
 func (f *FD) File() *os.File { return os.NewFile(uintptr(f.Release()), f.name) }
 

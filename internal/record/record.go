@@ -4,6 +4,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,18 +80,38 @@ func SyncDir(dir string) error {
 	return f.Sync()
 }
 
+// Sync makes a record that was written as Volatile survive a power cut.
+func Sync(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
 // Read decodes the record at path into v. A missing file gives an error that
-// is fs.ErrNotExist; anything unreadable one that is ErrCorrupt.
+// is fs.ErrNotExist; a file without content, as a power cut may leave of one
+// that was Volatile, one that is ErrEmpty; anything unreadable ErrCorrupt.
 func Read(path string, v any) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read record: %w", err)
+	}
+	if len(bytes.Trim(data, "\x00")) == 0 {
+		return fmt.Errorf("read record %s: %w", path, ErrEmpty)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("read record %s: %w: %v", path, ErrCorrupt, err)
 	}
 	return nil
 }
+
+// ErrEmpty marks a record whose content never reached the disk.
+var ErrEmpty = errors.New("the record is empty")
 
 // ErrCorrupt marks a record that exists but cannot be understood.
 var ErrCorrupt = errors.New("the record is damaged")

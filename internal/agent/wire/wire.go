@@ -7,22 +7,29 @@
 //	    │◀──────────────────────────── hello ────│ version
 //	    │ prepare {dev, proc, masks} ───────────▶│ builds /dev, /proc, /sys; pivots
 //	    │◀──────────────────────────── done ─────│   into an empty tmpfs: parked
+//	    │ root {root, files} ───────────────────▶│ optional, for a standby: pivots into
+//	    │◀──────────────────────────── done ─────│   the root of the image to expect
+//	    │ unroot ───────────────────────────────▶│ it was another: back to parked
+//	    │◀──────────────────────────── done ─────│
 //	    │ start {root, mounts, command} ────────▶│ pivots into the container's root,
 //	    │◀─────────────────── done {pid, tty} ───│   executes the command
 //	    │ exec {command} ───────────────────────▶│ any number of times
 //	    │◀─────────────────── done {pid, tty} ───│
 //	    │◀──────────────────────────── exit ─────│ one for each command started
 //	    │                                        │ after the first command's exit all
-//	    │◀──────────────────────────── end ──────│   processes are killed; the agent ends
+//	    │◀──────────────────── end {that exit} ──│   processes are killed
+//	    │ closes ───────────────────────────────▶│ the agent ends, or soon by itself
 //
-// Requests carry a number that the answer repeats; exit and end carry none.
+// Requests carry a number that the answer repeats; exit and end carry none. The
+// first command's exit comes with end, or before it where others take a while
+// to die.
 package wire
 
 import "encoding/json"
 
 // Version changes when an older keeper and a newer agent, or the reverse,
 // could misunderstand each other.
-const Version = 1
+const Version = 2
 
 // Channel is the descriptor on which an agent finds its channel.
 const Channel = 3
@@ -57,6 +64,17 @@ type Prepare struct {
 	Mqueue   bool  // make /dev/mqueue (own IPC namespace)
 	Cgroups  []Cgroup
 	Unmasked bool // privileged: sys and cgroup are writable
+	// Seccomp is the filter of every Command that says Prepared: most commands
+	// have the same, and it is most of what a message would carry.
+	Seccomp      []byte
+	SeccompFlags uint32
+}
+
+// Root gives a parked agent the root that its container will probably have,
+// so that start finds it laid. Descriptor: the root mount.
+type Root struct {
+	Hostname string
+	Files    []File // start may bring other contents for the same paths
 }
 
 // Cgroup is a hierarchy to be shown below /sys/fs/cgroup. Controllers "" is
@@ -84,9 +102,10 @@ type File struct {
 }
 
 // Start gives a prepared agent its root and its command. Descriptors, in
-// order: the root mount; one for each Mount whose Source is "fd"; standard
-// input, output and error unless the command has a terminal.
+// order: the root mount unless Rooted; one for each Mount whose Source is
+// "fd"; standard input, output and error unless the command has a terminal.
 type Start struct {
+	Rooted   bool // the root is that of Root
 	PID      bool // the command gets a PID namespace of its own
 	Init     bool // and a small init as process 1 there
 	Hostname string
@@ -113,7 +132,8 @@ type Command struct {
 	Rows, Cols   uint16
 	Caps         []string // bounding set; also permitted and effective for root
 	NoNewPrivs   bool
-	Seccomp      []byte // struct sock_filter records; none is unconfined
+	Prepared     bool   // the filter is that of Prepare
+	Seccomp      []byte // else struct sock_filter records; none is unconfined
 	SeccompFlags uint32
 	Rlimits      []Rlimit
 	OOMScoreAdj  *int
@@ -138,5 +158,6 @@ type Exit struct {
 	Signal int
 }
 
-// End is an agent's last message: no process of the container is left.
-type End struct{}
+// End is an agent's last message: no process of the container is left. Exit
+// is the end of the container's own command, unless it was told before.
+type End struct{ Exit *Exit }

@@ -148,6 +148,19 @@ func (k *Keeper) Prepare(ctx context.Context, r wire.Prepare, mounts []*linux.FD
 	return err
 }
 
+// Root gives a parked agent the root that its container will probably have;
+// the mount stays the caller's.
+func (k *Keeper) Root(ctx context.Context, r wire.Root, mount *linux.FD) error {
+	_, err := k.call(ctx, "root", r, nil, mount.Int())
+	return err
+}
+
+// Unroot takes the root of Root away again.
+func (k *Keeper) Unroot(ctx context.Context, id string) error {
+	_, err := k.call(ctx, "unroot", wire.Target{ID: id}, nil)
+	return err
+}
+
 // Start starts a prepared container. conns are the clients' connections, one
 // for each Attach; all descriptors stay the caller's.
 func (k *Keeper) Start(ctx context.Context, r wire.Start, mounts, conns []*linux.FD) (s wire.Started, err error) {

@@ -8,6 +8,7 @@
 //	  │ launch {ids, namespaces, cgroups} ─────▶│ forks an agent; it parks
 //	  │◀─────────────────── done {pid, session}─│
 //	  │ prepare {…} + mounts ──────────────────▶│ passed on to the agent
+//	  │ root {…} + mount, unroot ──────────────▶│ passed on to the agent
 //	  │ start {…} + mounts, client streams ────▶│ adds standard streams, passes on
 //	  │◀──────────────────────── done {pid} ────│
 //	  │ attach, exec, resize, signal ──────────▶│ while it runs
@@ -28,7 +29,7 @@ import (
 
 // Version changes when an older silod and a newer keeper, or the reverse,
 // could misunderstand each other. A keeper of another version is upgraded.
-const Version = 1
+const Version = 2
 
 // SocketName is the keeper's socket below the exec root.
 const SocketName = "keeper.sock"
@@ -104,6 +105,12 @@ type Launched struct {
 type Prepare struct {
 	ID   string
 	Body agent.Prepare
+}
+
+// Root passes an agent's root on with its descriptor.
+type Root struct {
+	ID   string
+	Body agent.Root
 }
 
 // Log says where output is kept.
