@@ -23,6 +23,7 @@ import (
 // everything else too.
 func (e *Engine) ContainerCreate(ctx context.Context, o CreateOptions) (container.CreateResponse, error) {
 	var none container.CreateResponse
+	e.touch()
 	if o.Name != "" {
 		o.Name = strings.TrimPrefix(o.Name, "/")
 		if err := checkName(o.Name); err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/api/types/events"
@@ -63,6 +64,7 @@ type Engine struct {
 	id      string // of this data root
 	natID   string // of the network nat: asking for it lists every endpoint
 	started time.Time
+	busy    atomic.Int64 // when a container was last made, started or ended, since started
 
 	ctx    context.Context // ends with the engine
 	cancel context.CancelFunc

@@ -39,7 +39,7 @@ func (e *Engine) exitSeen(x wire.Exit) {
 
 // ended notes an end, tells those who wait, and takes down the sandbox.
 func (e *Engine) ended(c *Container, x wire.Exit) {
-	e.standby.touch()
+	e.touch()
 	// A start in progress is noted before its end.
 	if !c.lock(e.ctx.Done()) {
 		return
@@ -75,10 +75,14 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	}
 	if remove {
 		e.removeRecord(c, false)
-		e.background(func() { e.discard(c, b) })
+		e.later(func() { e.discard(c, b) })
 		return
 	}
-	c.saveState()
+	// Whoever wants to start or remove it need not wait for a quiet moment.
+	e.untilQuiet(tidyQuiet, tidyPatience, c.hurry)
+	if err := c.flushNow(); err != nil {
+		e.log.Error("write state", "container", b.id, "err", err)
+	}
 	e.fault("end: saved")
 	e.destroySandbox(b, false)
 	e.fault("end: destroyed")

@@ -111,6 +111,13 @@ func (m *baseMounts) of(imageID string) (*baseMount, error) {
 	return m.mounts[imageID], nil
 }
 
+// mounted tells whether an image's base is in use.
+func (m *baseMounts) mounted(imageID string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mounts[imageID] != nil
+}
+
 // clone gives a mount of an image's base to the caller.
 func (m *baseMounts) clone(imageID string) (*linux.FD, error) {
 	b, err := m.of(imageID)

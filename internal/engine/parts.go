@@ -44,6 +44,9 @@ func (b basesOf) Remove(id string) error {
 }
 
 func (b basesOf) Has(id string) bool {
+	if b.e.bases.mounted(id) {
+		return true
+	}
 	_, err := b.e.layers.Base(id)
 	return err == nil
 }

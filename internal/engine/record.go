@@ -77,9 +77,10 @@ type mountRecord struct {
 
 // Container is a container in memory.
 type Container struct {
-	e   *Engine
-	dir string
-	op  chan struct{} // held by whoever changes its life; see lock
+	e     *Engine
+	dir   string
+	op    chan struct{} // held by whoever changes its life; see lock
+	hurry chan struct{} // somebody waits for op
 
 	mu       sync.Mutex
 	rec      *configRecord // replaced whole, never changed
@@ -98,7 +99,7 @@ type Container struct {
 
 func newContainer(e *Engine, r *configRecord) *Container {
 	return &Container{
-		e: e, dir: filepath.Join(e.containersDir(), r.ID), op: make(chan struct{}, 1), rec: r,
+		e: e, dir: filepath.Join(e.containersDir(), r.ID), op: make(chan struct{}, 1), hurry: make(chan struct{}, 1), rec: r,
 		st: stateRecord{Format: recordFormat, State: container.StateCreated}, exited: make(chan struct{}), removed: make(chan struct{}),
 	}
 }
@@ -121,12 +122,24 @@ func (c *Container) lock(done <-chan struct{}) bool {
 	select {
 	case c.op <- struct{}{}:
 		return true
+	default:
+	}
+	signal(c.hurry)
+	select {
+	case c.op <- struct{}{}:
+		return true
 	case <-done:
 		return false
 	}
 }
 
-func (c *Container) unlock() { <-c.op }
+func (c *Container) unlock() {
+	select {
+	case <-c.hurry: // it was for this holder
+	default:
+	}
+	<-c.op
+}
 
 // saveState writes state.json soon, off the path of whoever waits.
 func (c *Container) saveState() {
@@ -137,11 +150,19 @@ func (c *Container) saveState() {
 	}
 	c.dirty = true
 	c.mu.Unlock()
-	c.e.background(func() {
+	c.e.later(func() {
 		if err := c.flush(); err != nil {
 			c.e.log.Error("write state", "container", c.rec.ID, "err", err)
 		}
 	})
+}
+
+// flushNow writes state.json whether or not a change of it is known.
+func (c *Container) flushNow() error {
+	c.mu.Lock()
+	c.dirty = true
+	c.mu.Unlock()
+	return c.flush()
 }
 
 // flush writes state.json if it has changed.
@@ -181,7 +202,7 @@ func (c *Container) writeNew(r *configRecord) error {
 	if r.HostConfig.AutoRemove {
 		return nil // a power cut removes it, as its end would have
 	}
-	c.e.background(func() {
+	c.e.later(func() {
 		if err := record.Sync(c.configPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			c.e.log.Error("write record", "container", r.ID, "err", err)
 		}

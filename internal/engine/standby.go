@@ -21,46 +21,25 @@ type standbys struct {
 	making int
 	closed bool
 	wake   chan struct{}
-	failed int       // in a row
-	image  string    // whose root is laid ahead: that of the last container
-	busy   time.Time // when a container was last made, started or ended
+	failed int           // in a row
+	image  string        // whose root is laid ahead: that of the last container
+	empty  chan struct{} // signalled when the last one is taken
 }
 
-// Making a standby takes a processor's time from the container that has just
-// taken one: as long as others are ready it waits until nothing has started or
-// ended for quiet, but no longer than patience.
+// How long nothing must have happened before a standby is made while others
+// are ready, see untilQuiet.
 const (
-	quiet    = 15 * time.Millisecond
-	patience = 150 * time.Millisecond
+	fillQuiet    = 15 * time.Millisecond
+	fillPatience = 150 * time.Millisecond
 )
-
-// touch notes that a container is being made, started or ended.
-func (s *standbys) touch() {
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	s.busy = time.Now()
-	s.mu.Unlock()
-}
 
 // settle waits for a quiet moment while others are ready.
 func (s *standbys) settle() {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		s.mu.Lock()
-		wait := quiet - time.Since(s.busy)
-		if len(s.ready) == 0 {
-			wait = 0
-		}
-		s.mu.Unlock()
-		if wait <= 0 {
-			return
-		}
-		select {
-		case <-time.After(wait):
-		case <-s.e.ctx.Done():
-			return
-		}
+	s.mu.Lock()
+	ready := len(s.ready)
+	s.mu.Unlock()
+	if ready > 0 {
+		s.e.untilQuiet(fillQuiet, fillPatience, s.empty)
 	}
 }
 
@@ -69,7 +48,7 @@ func (s *standbys) settle() {
 const fillers = 2
 
 func newStandbys(e *Engine, want int) *standbys {
-	s := &standbys{e: e, want: want, wake: make(chan struct{}, 1)}
+	s := &standbys{e: e, want: want, wake: make(chan struct{}, 1), empty: make(chan struct{}, 1)}
 	if img, err := e.images.Resolve("core"); err == nil {
 		s.image = img.ID
 	}
@@ -93,7 +72,9 @@ func (s *standbys) take(image string) *sandbox {
 	i := max(0, slices.IndexFunc(s.ready, func(b *sandbox) bool { return b.image == image }))
 	b := s.ready[i]
 	s.ready = slices.Delete(s.ready, i, i+1)
-	s.busy = time.Now()
+	if len(s.ready) == 0 {
+		signal(s.empty)
+	}
 	return b
 }
 
@@ -120,9 +101,12 @@ func (s *standbys) forget(image string) {
 	s.poke()
 }
 
-func (s *standbys) poke() {
+func (s *standbys) poke() { signal(s.wake) }
+
+// signal wakes whoever waits on a channel with room for one.
+func signal(c chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

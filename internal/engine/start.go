@@ -108,7 +108,7 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 
 func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
 	r := c.record()
-	e.standby.touch()
+	e.touch()
 	c.mu.Lock()
 	b := c.box
 	c.mu.Unlock()
@@ -137,7 +137,7 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
 		if err != nil {
 			return err
 		}
-		defer e.background(func() { root.Close() })
+		defer e.later(func() { root.Close() })
 		mounts = append(mounts, root)
 	}
 	e.fault("start: root")
@@ -191,7 +191,7 @@ func (e *Engine) began(c *Container, b *sandbox, pid int) {
 	c.mu.Unlock()
 	// The container holds its disk and namespaces now. If it has ended already,
 	// closing unmounts them, which nobody needs to wait for.
-	e.background(b.closeDescriptors)
+	e.later(b.closeDescriptors)
 	c.saveState()
 	if p := c.record().HostConfig.RestartPolicy.Name; p != "" && p != container.RestartPolicyDisabled {
 		if err := c.flush(); err != nil { // what is to run again must be known to run
