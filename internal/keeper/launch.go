@@ -129,7 +129,7 @@ func (k *Keeper) agentSteps(channel int) []linux.Step {
 		linux.StepNewSessionKeyring(),
 	}
 	steps = append(steps, linux.StepSetID(0, 0, nil)...)
-	return append(steps, linux.StepExecFD(k.agentExe, []string{"silo-agent"}, []string{"GOMAXPROCS=2"}))
+	return append(steps, linux.StepExecFD(k.agentExe, []string{"silo-agent"}, []string{"GOMAXPROCS=1"}))
 }
 
 // prepareAgent gives a child that waits its id maps, cgroups and limits.
