@@ -9,6 +9,20 @@ import "time"
 // a container that turns unhealthy: none, kill, restart or stop.
 const HealthOnFailure = "silo.health-on-failure"
 
+// Headers of the answers to POST /silo/run and POST /silo/exec/{container}.
+// Their streams carry Docker's frames whether or not there is a terminal, and
+// end with a frame of stream EndStream: four bytes, the exit code, big-endian.
+// The body of the one is that of Docker's POST /containers/create, with the
+// query name and platform as there, stdin, stdout and stderr for the streams
+// that the client joins, and detachKeys; the body of the other that of Docker's
+// POST /containers/{id}/exec.
+const (
+	ContainerHeader = "Silo-Container" // the container's id
+	ExecHeader      = "Silo-Exec"      // the exec's id
+	WarningsHeader  = "Silo-Warnings"  // JSON array of texts, if there are any
+	EndStream       = 4
+)
+
 // Session is one row of GET /silo/sessions: session 0 is the host's, every
 // other one belongs to a container.
 type Session struct {

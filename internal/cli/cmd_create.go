@@ -60,30 +60,45 @@ func (a *app) create(ctx context.Context, c *client.Client, o *createFlags, r *c
 		return "", err
 	}
 	defer cid.close()
+	var made container.CreateResponse
+	err = a.withImage(ctx, c, o, r, func() (err error) {
+		made, err = c.ContainerCreate(ctx, o.name, o.platform, r)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	a.warn(made.Warnings)
+	return made.ID, cid.write(made.ID)
+}
+
+func (a *app) warn(list []string) {
+	for _, w := range list {
+		fmt.Fprintf(a.err, "WARNING: %s\n", w)
+	}
+}
+
+// withImage sends a request for a container, pulling its image before or, if
+// the daemon does not have it, between two tries.
+func (a *app) withImage(ctx context.Context, c *client.Client, o *createFlags, r *container.CreateRequest, send func() error) error {
 	if o.pull == pullAlways {
 		if err := a.pull(ctx, c, r.Image, o.platform, o.quiet, a.err); err != nil {
-			return "", err
+			return err
 		}
 	}
 	h, w := a.term.size()
 	r.HostConfig.ConsoleSize = [2]uint{uint(h), uint(w)}
-	made, err := c.ContainerCreate(ctx, o.name, o.platform, r)
-	if o.pull == pullMissing && noImage(err) {
-		if !o.quiet {
-			fmt.Fprintf(a.err, "Image %s is not here, pulling it\n", r.Image)
-		}
-		if err := a.pull(ctx, c, r.Image, o.platform, o.quiet, a.err); err != nil {
-			return "", err
-		}
-		made, err = c.ContainerCreate(ctx, o.name, o.platform, r)
+	err := send()
+	if o.pull != pullMissing || !noImage(err) {
+		return err
 	}
-	if err != nil {
-		return "", err
+	if !o.quiet {
+		fmt.Fprintf(a.err, "Image %s is not here, pulling it\n", r.Image)
 	}
-	for _, w := range made.Warnings {
-		fmt.Fprintf(a.err, "WARNING: %s\n", w)
+	if err := a.pull(ctx, c, r.Image, o.platform, o.quiet, a.err); err != nil {
+		return err
 	}
-	return made.ID, cid.write(made.ID)
+	return send()
 }
 
 // noImage tells whether a container could not be made for want of its image.

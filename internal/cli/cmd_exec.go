@@ -65,27 +65,25 @@ func (a *app) exec(ctx context.Context, o *execFlags, ref string, command []stri
 	if err := a.checkTTY(r.AttachStdin, r.Tty); err != nil {
 		return err
 	}
-	start := container.ExecStartRequest{Tty: o.tty, Detach: o.detach}
 	if h, w := a.term.size(); o.tty && h > 0 && w > 0 {
 		r.ConsoleSize = &[2]uint{uint(h), uint(w)}
-		start.ConsoleSize = r.ConsoleSize
 	}
 	c, err := a.client()
 	if err != nil {
 		return err
 	}
-	id, err := c.ExecCreate(ctx, ref, r)
-	if err != nil {
-		return err
-	}
 	if o.detach {
-		return execError(c.ExecStart(ctx, id, start))
+		id, err := c.ExecCreate(ctx, ref, r)
+		if err != nil {
+			return err
+		}
+		return execError(c.ExecStart(ctx, id, container.ExecStartRequest{Tty: o.tty, Detach: true, ConsoleSize: r.ConsoleSize}))
 	}
-	stream, err := c.ExecAttach(ctx, id, start)
+	stream, err := c.ExecRun(ctx, ref, r)
 	if err != nil {
 		return execError(err)
 	}
-	return a.execAttached(ctx, c, id, &session{a: a, stream: stream, tty: o.tty, in: r.AttachStdin, keys: keys})
+	return a.execAttached(ctx, c, &session{a: a, stream: stream, tty: o.tty, in: r.AttachStdin, keys: keys, ends: true})
 }
 
 // execError gives the exit code of a command that did not start.
@@ -96,9 +94,10 @@ func execError(err error) error {
 	return err
 }
 
-func (a *app) execAttached(ctx context.Context, c *client.Client, id string, s *session) error {
+func (a *app) execAttached(ctx context.Context, c *client.Client, s *session) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	id := s.stream.Exec
 	if s.tty {
 		a.resizer(ctx, func(ctx context.Context, h, w int) error { return c.ExecResize(ctx, id, h, w) })
 	}
@@ -109,9 +108,14 @@ func (a *app) execAttached(ctx context.Context, c *client.Client, id string, s *
 	if err != nil {
 		return err
 	}
-	code, err := execCode(ctx, c, id)
-	if err != nil || code == 0 {
-		return err
+	code := s.code
+	if !s.told {
+		if code, err = execCode(ctx, c, id); err != nil {
+			return err
+		}
+	}
+	if code == 0 {
+		return nil
 	}
 	return exit(code, nil)
 }

@@ -88,9 +88,56 @@ func (a *app) checkTTY(stdin, tty bool) error {
 	return nil
 }
 
-// runContainer creates a container, joins its streams, starts it and waits for
-// its end, in Docker's order: nothing that it writes and no exit is missed.
+// runContainer makes a container, starts it and, unless it is to run in the
+// background, stays until it ends.
 func (a *app) runContainer(ctx context.Context, c *client.Client, o *runFlags, r *container.CreateRequest) error {
+	if o.cidfile == "" && (r.AttachStdin || r.AttachStdout || r.AttachStderr) {
+		return a.runJoined(ctx, c, o, r)
+	}
+	return a.runSteps(ctx, c, o, r)
+}
+
+// runJoined runs a container in one request, whose answer is its streams and
+// its exit code.
+func (a *app) runJoined(ctx context.Context, c *client.Client, o *runFlags, r *container.CreateRequest) error {
+	streams := client.AttachOptions{Stdin: r.AttachStdin, Stdout: r.AttachStdout, Stderr: r.AttachStderr, DetachKeys: o.detachKeys}
+	var stream *client.Stream
+	err := a.withImage(ctx, c, &o.createFlags, r, func() (err error) {
+		stream, err = c.ContainerRun(ctx, o.name, o.platform, streams, r)
+		return err
+	})
+	if err != nil {
+		return startError(err)
+	}
+	a.warn(stream.Warnings)
+	id := stream.Container
+	if o.sigProxy {
+		defer a.proxySignals(c, id)()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if r.Tty {
+		a.resizer(ctx, func(ctx context.Context, h, w int) error { return c.ContainerResize(ctx, id, h, w) })
+	}
+	s := &session{a: a, stream: stream, tty: r.Tty, in: r.AttachStdin, keys: o.keys, ends: true}
+	if err := s.run(ctx); err != nil {
+		if errors.Is(err, errDetached) {
+			return nil
+		}
+		return err
+	}
+	if s.told {
+		return endError(s.code, nil)
+	}
+	condition := container.WaitConditionNotRunning
+	if o.remove {
+		condition = container.WaitConditionRemoved
+	}
+	return endError(wait(ctx, c, nil, id, condition))
+}
+
+// runSteps does it in the steps of Docker's API.
+func (a *app) runSteps(ctx context.Context, c *client.Client, o *runFlags, r *container.CreateRequest) error {
 	id, err := a.create(ctx, c, &o.createFlags, r)
 	if err != nil {
 		return err

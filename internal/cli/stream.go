@@ -25,6 +25,10 @@ type session struct {
 	in     bool // standard input is joined
 	quiet  bool // output is not joined
 	keys   []byte
+
+	ends bool // the stream tells the exit code, see client.Stream.Copy
+	told bool // it has: code is it
+	code int
 }
 
 // run copies until output ends, or until input does if there is no output. It
@@ -82,6 +86,14 @@ type onlyWriter struct{ io.Writer }
 
 func (s *session) copyOut() error {
 	var err error
+	if s.ends {
+		s.code, err = s.stream.Copy(s.a.out, s.a.err)
+		s.told = err == nil
+		if errors.Is(err, client.ErrNoEnd) {
+			return nil
+		}
+		return err
+	}
 	if s.stream.Multiplexed || !s.tty {
 		_, err = stdcopy.StdCopy(s.a.out, s.a.err, s.stream)
 	} else {

@@ -41,6 +41,8 @@ type Containers interface {
 	Containers(ctx context.Context, o engine.ListOptions) ([]container.Summary, error)
 	ContainerInspect(ctx context.Context, ref string, size bool) (container.InspectResponse, error)
 	ContainerStart(ctx context.Context, ref string) error // errs.NotModified if it runs
+	// ContainerRun creates and starts with the client joined.
+	ContainerRun(ctx context.Context, o engine.RunOptions) error
 	ContainerStop(ctx context.Context, ref string, o engine.StopOptions) error
 	ContainerRestart(ctx context.Context, ref string, o engine.StopOptions) error
 	ContainerKill(ctx context.Context, ref, signal string) error
@@ -68,6 +70,8 @@ type Execs interface {
 	ExecStart(ctx context.Context, id string, o engine.ExecStartOptions) error
 	ExecResize(ctx context.Context, id string, height, width uint16) error
 	ExecInspect(ctx context.Context, id string) (container.ExecInspectResponse, error)
+	// ExecRun is ExecCreate and ExecStart with the client joined.
+	ExecRun(ctx context.Context, ref string, r container.ExecCreateRequest, take engine.Takeover) error
 }
 
 // Progress receives the messages of a long image operation.

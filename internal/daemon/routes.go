@@ -80,6 +80,8 @@ var routes = []route{
 	{get, "/volumes/{name}", (*Server).volumeInspect, read},
 	{del, "/volumes/{name}", (*Server).volumeRemove, write},
 
+	{post, "/silo/run", (*Server).siloRun, write},
+	{post, "/silo/exec/{container}", (*Server).siloExec, write},
 	{get, "/silo/sessions", (*Server).siloSessions, read},
 	{get, "/silo/disks", (*Server).siloDisks, read},
 	{post, "/silo/disks/unmount", (*Server).siloDiskUnmount, write},

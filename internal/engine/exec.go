@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"net"
-	"os"
 	"strings"
 	"sync"
 
@@ -109,48 +108,14 @@ func (e *Engine) findExec(id string) (*execution, error) {
 
 // ExecStart runs a prepared command, once.
 func (e *Engine) ExecStart(ctx context.Context, id string, o ExecStartOptions) error {
-	x, err := e.findExec(id)
+	x, req, err := e.prepareExec(id, o)
 	if err != nil {
-		return err
-	}
-	x.mu.Lock()
-	again := x.ran
-	x.ran = true
-	x.mu.Unlock()
-	if again {
-		return errs.Conflictf("exec command %s has already run", id)
-	}
-	if err := x.c.running(x.c.record().Name); err != nil {
 		return err
 	}
 	keys, err := detachKeys(x.req.DetachKeys)
 	if err != nil {
 		return err
 	}
-	r := x.c.record()
-	s := commandSpec{args: x.req.Cmd, env: mergeEnv(r.Config.Env, x.req.Env), dir: x.req.WorkingDir, user: x.req.User, tty: x.req.Tty, privileged: x.req.Privileged}
-	x.c.mu.Lock()
-	s.filtered = x.c.box != nil && x.c.box.filtered
-	x.c.mu.Unlock()
-	if s.dir == "" {
-		s.dir = r.Config.WorkingDir
-	}
-	if s.user == "" {
-		s.user = r.Config.User
-	}
-	cmd, err := e.command(r, s)
-	if err != nil {
-		return err
-	}
-	cmd.ID = id
-	size := o.ConsoleSize
-	if size == nil {
-		size = x.req.ConsoleSize
-	}
-	if size != nil {
-		cmd.Rows, cmd.Cols = uint16(size[0]), uint16(size[1])
-	}
-	req := wire.Exec{ID: r.ID, Command: cmd, Stdio: wire.Stdio{TTY: x.req.Tty, OpenStdin: x.req.AttachStdin && !o.Detach, StdinOnce: true}}
 	var fd *linux.FD
 	if !o.Detach && o.Hijack != nil {
 		conn, buffered, err := o.Hijack(!x.req.Tty)
@@ -166,6 +131,50 @@ func (e *Engine) ExecStart(ctx context.Context, id string, o ExecStartOptions) e
 	return e.runExec(ctx, x, req, fd)
 }
 
+// prepareExec makes the keeper's request of a command that has not run yet.
+func (e *Engine) prepareExec(id string, o ExecStartOptions) (*execution, wire.Exec, error) {
+	var req wire.Exec
+	x, err := e.findExec(id)
+	if err != nil {
+		return nil, req, err
+	}
+	x.mu.Lock()
+	again := x.ran
+	x.ran = true
+	x.mu.Unlock()
+	if again {
+		return nil, req, errs.Conflictf("exec command %s has already run", id)
+	}
+	if err := x.c.running(x.c.record().Name); err != nil {
+		return nil, req, err
+	}
+	r := x.c.record()
+	s := commandSpec{args: x.req.Cmd, env: mergeEnv(r.Config.Env, x.req.Env), dir: x.req.WorkingDir, user: x.req.User, tty: x.req.Tty, privileged: x.req.Privileged}
+	x.c.mu.Lock()
+	s.filtered = x.c.box != nil && x.c.box.filtered
+	x.c.mu.Unlock()
+	if s.dir == "" {
+		s.dir = r.Config.WorkingDir
+	}
+	if s.user == "" {
+		s.user = r.Config.User
+	}
+	cmd, err := e.command(r, s)
+	if err != nil {
+		return nil, req, err
+	}
+	cmd.ID = id
+	size := o.ConsoleSize
+	if size == nil {
+		size = x.req.ConsoleSize
+	}
+	if size != nil {
+		cmd.Rows, cmd.Cols = uint16(size[0]), uint16(size[1])
+	}
+	req = wire.Exec{ID: r.ID, Command: cmd, Stdio: wire.Stdio{TTY: x.req.Tty, OpenStdin: x.req.AttachStdin && !o.Detach, StdinOnce: true}}
+	return x, req, nil
+}
+
 func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *linux.FD) error {
 	s, err := e.keep().Exec(context.WithoutCancel(ctx), req, fd)
 	if err != nil {
@@ -174,7 +183,7 @@ func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *l
 			code = 127
 		}
 		x.finish(code)
-		if fd != nil { // the client has only the stream left to learn why
+		if fd != nil && !req.Attach.End { // the client has only the stream left to learn why
 			writeError(fd, req.Attach.Mux, "OCI runtime exec failed: "+err.Error()+"\r\n")
 		}
 		return err
@@ -322,16 +331,7 @@ func (c *Container) takePending(s *wire.Start) (conns []*linux.FD) {
 // connFD takes the descriptor out of a hijacked connection.
 func connFD(conn net.Conn) (*linux.FD, error) {
 	defer conn.Close()
-	f, ok := conn.(interface{ File() (*os.File, error) })
-	if !ok {
-		return nil, errs.New(errs.NotSupported, "attach: not on a socket that can be handed on")
-	}
-	file, err := f.File()
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return linux.NewFD(linux.RawFD(file), "client").Dup()
+	return dupConn(conn)
 }
 
 // ContainerResize sets the size of a container's terminal.

@@ -75,9 +75,11 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	}
 	if remove {
 		e.removeRecord(c, false)
+		e.release(b.id)
 		e.later(func() { e.discard(c, b) })
 		return
 	}
+	e.release(b.id)
 	// Whoever wants to start or remove it need not wait for a quiet moment.
 	e.untilQuiet(tidyQuiet, tidyPatience, c.hurry)
 	if err := c.flushNow(); err != nil {
@@ -117,6 +119,13 @@ func (c *Container) outOfMemory(group *cgroup.Group, code int) bool {
 	}
 	n, err := group.OOMKills()
 	return err == nil && n > 0
+}
+
+// release lets clients learn the exit code of an end that has been noted.
+func (e *Engine) release(id string) {
+	if err := e.keep().Release(id); err != nil {
+		e.log.Debug("release clients", "container", id, "err", err) // a keeper that is gone has none
+	}
 }
 
 // forget lets the keeper drop an end that has been noted.

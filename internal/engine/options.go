@@ -48,6 +48,22 @@ type RemoveOptions struct {
 // input that had been read from it already.
 type Hijack func(multiplexed bool) (conn net.Conn, buffered []byte, err error)
 
+// Takeover gives the engine the connection of a request before anything was
+// answered on it, to hand it on to who will send head, the beginning of a
+// success's answer with these headers more. If the engine returns an error
+// after that, the request is answered with it. The connection stays the
+// server's.
+type Takeover func(header map[string]string) (conn net.Conn, head, buffered []byte, err error)
+
+// RunOptions describe a container that is made and started in one request.
+type RunOptions struct {
+	CreateOptions
+	Stdin, Stdout, Stderr bool // which streams the client joins
+	DetachKeys            string
+	Warnings              []string // of the request, beside those of create
+	Takeover              Takeover
+}
+
 // AttachOptions say which streams an attach joins.
 type AttachOptions struct {
 	Stdin, Stdout, Stderr bool

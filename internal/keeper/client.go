@@ -62,6 +62,31 @@ func (c *client) send(stream byte, buf []byte) error {
 	return c.put(out)
 }
 
+// greet sends what goes before all output, once.
+func (c *client) greet() {
+	c.write.Lock()
+	defer c.write.Unlock()
+	if g := c.attach.Greeting; len(g) > 0 {
+		c.attach.Greeting = nil
+		_ = c.put(g) // a client that is gone is noticed by its reader
+	}
+}
+
+// endPatience is how long a client's full buffer holds up the end of its
+// command; hangUp sends the rest in the background.
+const endPatience = 50 * time.Millisecond
+
+// sendEnd tells the exit code to a client who asked for it.
+func (c *client) sendEnd(code int) {
+	if !c.attach.End {
+		return
+	}
+	frame := make([]byte, frameHeader+4)
+	binary.BigEndian.PutUint32(frame[frameHeader:], uint32(code))
+	_ = c.conn.SetWriteDeadline(time.Now().Add(endPatience))
+	_ = c.send(wire.EndStream, frame)
+}
+
 // put sends out; what a deadline cuts off is kept for the next program, or
 // for hangUp. The caller holds c.write.
 func (c *client) put(out []byte) error {

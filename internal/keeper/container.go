@@ -34,6 +34,7 @@ type container struct {
 	execs   map[string]*process
 	ended   []wire.ExecStatus // the last execs that have ended, for a silod that was away
 	exit    *wire.Exit        // set once, when state is Exited
+	held    []*client         // wait for the exit code until silod has noted it
 	pending *agent.Exit
 
 	agentStatus *linux.WaitStatus // how the agent ended
@@ -186,6 +187,7 @@ func (c *container) commandEnded(e agent.Exit) {
 		k.mu.Unlock()
 		// First the code: a client asks for it as soon as its stream ends.
 		k.tell("execexit", exit)
+		p.sendEnd(exit.Code)
 		p.close()
 	}()
 }
@@ -239,12 +241,33 @@ func (c *container) finish(reason string) {
 	}
 	exit := c.makeExit(reason)
 	k.mu.Lock()
-	c.state, c.exit = wire.Exited, &exit
+	c.state, c.exit, c.held = wire.Exited, &exit, main.takeHeld()
 	clear(c.execs)
 	k.mu.Unlock()
 	k.tell("exit", exit)
-	for _, p := range append(execs, main) {
+	for _, p := range execs {
+		p.sendEnd(killedCode)
 		p.close()
+	}
+	main.close()
+}
+
+// killedCode is the exit code of what SIGKILL has ended.
+const killedCode = 128 + 9
+
+// release tells the exit code to the clients who wait for it.
+func (k *Keeper) release(id string) {
+	k.mu.Lock()
+	var held []*client
+	code := 0
+	if c := k.containers[id]; c != nil && c.exit != nil {
+		held, code = c.held, c.exit.Code
+		c.held = nil
+	}
+	k.mu.Unlock()
+	for _, cl := range held {
+		cl.sendEnd(code)
+		cl.hangUp()
 	}
 }
 
@@ -270,7 +293,7 @@ func (c *container) makeExit(reason string) wire.Exit {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	e.Code, e.Signal = 137, 9
+	e.Code, e.Signal = killedCode, 9
 	return e
 }
 
@@ -440,6 +463,7 @@ func childOf(pid, parent int) bool {
 
 // forget drops an exited container.
 func (k *Keeper) forget(id string) error {
+	k.release(id)
 	k.mu.Lock()
 	c := k.containers[id]
 	if c == nil || c.state != wire.Exited {

@@ -174,6 +174,8 @@ func (k *Keeper) do(m wire.Message, fds *ipc.FDs) (body any, out []int, err erro
 		return with(m, func(r wire.Signal) (any, error) { return nil, k.signal(r) })
 	case "end":
 		return with(m, func(r wire.Target) (any, error) { return nil, k.end(r.ID) })
+	case "release":
+		return with(m, func(r wire.Target) (any, error) { k.release(r.ID); return nil, nil })
 	case "forget":
 		return with(m, func(r wire.Target) (any, error) { return nil, k.forget(r.ID) })
 	case "keep":

@@ -190,6 +190,9 @@ func (p *process) startPumps() {
 	if p.open == 0 {
 		close(p.ended)
 	}
+	for _, c := range p.clients {
+		c.greet()
+	}
 	for _, o := range p.outs {
 		k.pumps.Add(1)
 		go p.read(o)
@@ -249,6 +252,33 @@ func (p *process) drain(patience time.Duration) {
 		_ = o.f.SetReadDeadline(time.Now())
 	}
 	<-p.ended
+}
+
+// sendEnd tells the exit code to the clients who asked for it.
+func (p *process) sendEnd(code int) {
+	p.mu.Lock()
+	clients := p.clients
+	p.mu.Unlock()
+	for _, c := range clients {
+		c.sendEnd(code)
+	}
+}
+
+// takeHeld takes out the clients who are to learn the exit code: they are no
+// longer the command's.
+func (p *process) takeHeld() (held []*client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var rest []*client
+	for _, c := range p.clients {
+		if c.attach.End {
+			held = append(held, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	p.clients = rest
+	return held
 }
 
 // close ends all streams and clients.

@@ -72,6 +72,9 @@ func (k *Keeper) upgrade(c *ipc.Conn, id uint64, fds *ipc.FDs) error {
 	k.work.Lock() // no request is in progress from here on
 	defer k.work.Unlock()
 	defer k.resume()
+	for _, id := range k.ids() { // who waits for an exit code need not wait for the next program
+		k.release(id)
+	}
 	if err := k.freeze(); err != nil {
 		return err
 	}
@@ -92,6 +95,15 @@ func (k *Keeper) upgrade(c *ipc.Conn, id uint64, fds *ipc.FDs) error {
 	err = linux.ExecFD(fds.List[0], []string{os.Args[0], arg}, os.Environ())
 	_ = linux.KeepOnExec(keep, false)
 	return fmt.Errorf("execute the new keeper: %w", err)
+}
+
+func (k *Keeper) ids() (out []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id := range k.containers {
+		out = append(out, id)
+	}
+	return out
 }
 
 // freeze stops all pumps where no byte is on its way. First come to rest the

@@ -202,6 +202,16 @@ func (k *Keeper) End(ctx context.Context, id string) error {
 	return err
 }
 
+// Release lets clients who asked for it learn the exit code of a container
+// that has ended. It does not wait for an answer.
+func (k *Keeper) Release(id string) error {
+	data, err := json.Marshal(wire.Target{ID: id})
+	if err != nil {
+		return err
+	}
+	return k.conn.Send(wire.Message{Op: "release", Body: data})
+}
+
 // Forget drops the record of an exit.
 func (k *Keeper) Forget(ctx context.Context, id string) error {
 	_, err := k.call(ctx, "forget", wire.Target{ID: id}, nil)

@@ -14,6 +14,7 @@
 //	  │ attach, exec, resize, signal ──────────▶│ while it runs
 //	  │◀──────────── execexit, detach (no ID) ──│ events
 //	  │◀──────────────── exit {code} (no ID) ───│ all output is written and sent
+//	  │ release ───────────────────────────────▶│ clients may learn the exit code
 //	  │ forget ────────────────────────────────▶│ silod has recorded the exit
 //	  │ upgrade + new program ─────────────────▶│ executes it in place
 //
@@ -135,7 +136,16 @@ type Attach struct {
 	Mux                   bool   // output carries Docker's 8-byte frame headers
 	DetachKeys            []byte // none: cannot be detached by keys
 	Buffered              []byte // standard input that was read already
+	Greeting              []byte // goes to the client before all output
+	// End makes a frame of stream EndStream the last thing that the client
+	// gets: four bytes, the exit code, big-endian. For a container's own command
+	// it waits for Release, so that silod has noted the end by then. Needs Mux.
+	End bool
 }
+
+// EndStream is the number of the stream that tells the exit code; 0 to 3 are
+// Docker's.
+const EndStream = 4
 
 // Start starts a prepared container. Descriptors: those of the agent's start
 // without the standard streams, then one for each Attach.

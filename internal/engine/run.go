@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+
+	"github.com/moby/moby/api/types/container"
+
+	"silo/api"
+	"silo/internal/errs"
+	"silo/internal/keeper/wire"
+	"silo/internal/linux"
+)
+
+// ContainerRun makes and starts a container with its client joined: what takes
+// four requests in Docker's API. The client's stream ends with the exit code.
+func (e *Engine) ContainerRun(ctx context.Context, o RunOptions) error {
+	keys, err := detachKeys(o.DetachKeys)
+	if err != nil {
+		return err
+	}
+	made, err := e.ContainerCreate(ctx, o.CreateOptions)
+	if err != nil {
+		return err
+	}
+	c, err := e.find(made.ID)
+	if err != nil {
+		return err
+	}
+	header := map[string]string{api.ContainerHeader: made.ID}
+	if warnings := append(o.Warnings, made.Warnings...); len(warnings) > 0 {
+		data, _ := json.Marshal(warnings) // strings always can be
+		header[api.WarningsHeader] = string(data)
+	}
+	fd, a, err := takeOver(o.Takeover, header)
+	if err != nil {
+		return err
+	}
+	a.Stdin, a.Stdout, a.Stderr, a.DetachKeys = o.Stdin && c.record().Config.OpenStdin, o.Stdout, o.Stderr, keys
+	c.mu.Lock()
+	c.pending = append(c.pending, pendingAttach{a, fd})
+	c.mu.Unlock()
+	return e.ContainerStart(ctx, made.ID)
+}
+
+// ExecRun runs a further command with its client joined, as ExecCreate and
+// ExecStart do. The client's stream ends with the exit code.
+func (e *Engine) ExecRun(ctx context.Context, ref string, r container.ExecCreateRequest, take Takeover) error {
+	id, err := e.ExecCreate(ctx, ref, r)
+	if err != nil {
+		return err
+	}
+	x, req, err := e.prepareExec(id, ExecStartOptions{})
+	if err != nil {
+		return err
+	}
+	keys, err := detachKeys(r.DetachKeys)
+	if err != nil {
+		return err
+	}
+	fd, a, err := takeOver(take, map[string]string{api.ExecHeader: id})
+	if err != nil {
+		return err
+	}
+	defer fd.Close()
+	a.Stdin, a.Stdout, a.Stderr, a.DetachKeys = r.AttachStdin, r.AttachStdout, r.AttachStderr, keys
+	req.Attach = &a
+	return e.runExec(ctx, x, req, fd)
+}
+
+// takeOver takes a request's connection for the keeper.
+func takeOver(take Takeover, header map[string]string) (*linux.FD, wire.Attach, error) {
+	conn, head, buffered, err := take(header)
+	if err != nil {
+		return nil, wire.Attach{}, err
+	}
+	fd, err := dupConn(conn)
+	return fd, wire.Attach{Mux: true, End: true, Greeting: head, Buffered: buffered}, err
+}
+
+// dupConn makes a copy of a connection's descriptor.
+func dupConn(conn net.Conn) (*linux.FD, error) {
+	f, ok := conn.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, errs.New(errs.NotSupported, "attach: not on a socket that can be handed on")
+	}
+	file, err := f.File()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return linux.NewFD(linux.RawFD(file), "client").Dup()
+}
