@@ -102,18 +102,27 @@ func (a *app) runContainer(ctx context.Context, c *client.Client, o *runFlags, r
 func (a *app) runJoined(ctx context.Context, c *client.Client, o *runFlags, r *container.CreateRequest) error {
 	streams := client.AttachOptions{Stdin: r.AttachStdin, Stdout: r.AttachStdout, Stderr: r.AttachStderr, DetachKeys: o.detachKeys}
 	var stream *client.Stream
+	stop := func() {}
 	err := a.withImage(ctx, c, &o.createFlags, r, func() (err error) {
-		stream, err = c.ContainerRun(ctx, o.name, o.platform, streams, r)
-		return err
+		if !o.sigProxy {
+			stream, err = c.ContainerRun(ctx, o.name, o.platform, streams, r)
+			return err
+		}
+		p := a.catchSignals(c)
+		if stream, err = c.ContainerRun(ctx, o.name, o.platform, streams, r); err != nil {
+			p.stop()
+			return err
+		}
+		stop = p.stop
+		p.to(stream.Container)
+		return nil
 	})
+	defer stop()
 	if err != nil {
 		return startError(err)
 	}
 	a.warn(stream.Warnings)
 	id := stream.Container
-	if o.sigProxy {
-		defer a.proxySignals(c, id)()
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if r.Tty {
@@ -133,7 +142,11 @@ func (a *app) runJoined(ctx context.Context, c *client.Client, o *runFlags, r *c
 	if o.remove {
 		condition = container.WaitConditionRemoved
 	}
-	return endError(wait(ctx, c, nil, id, condition))
+	code, err := wait(ctx, c, nil, id, condition)
+	if client.Status(err) == 404 {
+		err = errRemoved
+	}
+	return endError(code, err)
 }
 
 // runSteps does it in the steps of Docker's API.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"silo/api"
 	"silo/internal/testenv"
 )
 
@@ -165,7 +166,7 @@ func failing(status int, message string) func(http.ResponseWriter, *http.Request
 }
 
 // hijacked makes a route that takes the connection over.
-func hijacked(tty bool, talk func(net.Conn, io.Reader)) func(http.ResponseWriter, *http.Request) {
+func hijacked(tty bool, talk func(net.Conn, io.Reader), headers ...string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -176,7 +177,7 @@ func hijacked(tty bool, talk func(net.Conn, io.Reader)) func(http.ResponseWriter
 		if tty {
 			kind = "application/vnd.docker.raw-stream"
 		}
-		fmt.Fprintf(conn, "HTTP/1.1 101 UPGRADED\r\nContent-Type: %s\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n", kind)
+		fmt.Fprintf(conn, "HTTP/1.1 101 UPGRADED\r\nContent-Type: %s\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n%s\r\n", kind, strings.Join(headers, ""))
 		talk(conn, rw)
 	}
 }
@@ -185,6 +186,9 @@ func hijacked(tty bool, talk func(net.Conn, io.Reader)) func(http.ResponseWriter
 func frame(stream byte, text string) string {
 	return string([]byte{stream, 0, 0, 0, 0, 0, byte(len(text) >> 8), byte(len(text))}) + text
 }
+
+// endFrame tells an exit code.
+func endFrame(code int) string { return frame(api.EndStream, string([]byte{0, 0, 0, byte(code)})) }
 
 // result is the end of a command line.
 type result struct {

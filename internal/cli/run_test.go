@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"silo/api"
 	"silo/client/container"
 )
 
@@ -24,6 +25,8 @@ const fullID = "4cf3fe2a0b81a4e1c7e14e5a9fd4e1b2e7a14c8f0b7d6c5a4b3c2d1e0f9a8b7c
 type life struct {
 	tty     bool
 	code    int
+	header  string // of the answer to run
+	lost    bool   // a stream of run ends without the exit code
 	talk    func(net.Conn, io.Reader)
 	started chan struct{}
 	ended   chan struct{}
@@ -35,6 +38,13 @@ func newLife(code int, talk func(net.Conn, io.Reader)) *life {
 
 func (l *life) routes() map[string]any {
 	return map[string]any{
+		"POST /silo/run": hijacked(l.tty, func(c net.Conn, r io.Reader) {
+			l.talk(c, r)
+			close(l.ended)
+			if !l.lost {
+				io.WriteString(c, endFrame(l.code))
+			}
+		}, api.ContainerHeader+": "+fullID+"\r\n", l.header),
 		"POST /containers/create": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(201)
 			json.NewEncoder(w).Encode(container.CreateResponse{ID: fullID})
@@ -62,10 +72,32 @@ func TestRunStreamsAndExitCode(t *testing.T) {
 		io.WriteString(c, frame(1, "got "+string(in)))
 		io.WriteString(c, frame(2, "oops\n"))
 	})
+	l.header = api.WarningsHeader + ": [\"mind the gap\"]\r\n"
 	f := newFake(t, l.routes())
 	got := f.silo("hello", "run", "-i", "--rm", "core", "cat")
-	if d := cmp.Diff(result{7, "got hello", "oops\n"}, got, cmp.AllowUnexported(result{})); d != "" {
+	if d := cmp.Diff(result{7, "got hello", "WARNING: mind the gap\noops\n"}, got, cmp.AllowUnexported(result{})); d != "" {
 		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"POST /silo/run?stderr=1&stdin=1&stdout=1"}, f.called()); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestRunWithCIDFile takes Docker's steps: the file is written before anything
+// runs.
+func TestRunWithCIDFile(t *testing.T) {
+	l := newLife(7, func(c net.Conn, r io.Reader) {
+		in, _ := io.ReadAll(r)
+		io.WriteString(c, frame(1, "got "+string(in)))
+	})
+	f := newFake(t, l.routes())
+	cid := filepath.Join(t.TempDir(), "cid")
+	got := f.silo("hello", "run", "-i", "--rm", "--cidfile", cid, "core", "cat")
+	if d := cmp.Diff(result{7, "got hello", ""}, got, cmp.AllowUnexported(result{})); d != "" {
+		t.Error(d)
+	}
+	if data, err := os.ReadFile(cid); string(data) != fullID {
+		t.Errorf("cidfile holds %q, %v", data, err)
 	}
 	calls := f.called()
 	slices.Sort(calls[1:3]) // attach and wait go at the same time
@@ -161,8 +193,10 @@ func TestRunExitCodes(t *testing.T) {
 			f.on("GET /containers/exited/json", `{"State":{"Status":"exited"},"Config":{}}`)
 			if c.create != nil {
 				f.on("POST /containers/create", c.create)
+				f.on("POST /silo/run", c.create)
 			}
 			if c.start != nil {
+				f.on("POST /silo/run", c.start)
 				f.on("POST /containers/"+fullID+"/start", func(w http.ResponseWriter, r *http.Request) {
 					c.start.(func(http.ResponseWriter, *http.Request))(w, r)
 					close(l.started)
@@ -183,12 +217,13 @@ func TestRunPullsMissingImage(t *testing.T) {
 	l := newLife(0, func(c net.Conn, _ io.Reader) { io.WriteString(c, frame(1, "ran\n")) })
 	f := newFake(t, l.routes())
 	tries := 0
-	f.on("POST /containers/create", func(w http.ResponseWriter, _ *http.Request) {
+	run := l.routes()["POST /silo/run"].(func(http.ResponseWriter, *http.Request))
+	f.on("POST /silo/run", func(w http.ResponseWriter, r *http.Request) {
 		if tries++; tries == 1 {
 			fail(w, 404, "no such image: debian:12")
 			return
 		}
-		json.NewEncoder(w).Encode(container.CreateResponse{ID: fullID})
+		run(w, r)
 	})
 	f.on("POST /images/create", `{"status":"Pulling fs layer","id":"abc"}
 {"status":"Downloading","id":"abc","progressDetail":{"current":1,"total":2}}
@@ -208,8 +243,8 @@ func TestRunPullsMissingImage(t *testing.T) {
 
 func TestRunPullFails(t *testing.T) {
 	f := newFake(t, map[string]any{
-		"POST /containers/create": failing(404, "no such image: nope"),
-		"POST /images/create":     `{"status":"Pulling"}` + "\n" + `{"errorDetail":{"message":"manifest unknown"},"error":"manifest unknown"}`,
+		"POST /silo/run":      failing(404, "no such image: nope"),
+		"POST /images/create": `{"status":"Pulling"}` + "\n" + `{"errorDetail":{"message":"manifest unknown"},"error":"manifest unknown"}`,
 	})
 	got := f.silo("", "run", "-q", "nope")
 	if got.code != 125 || got.err != "silo: manifest unknown\n" {
@@ -217,8 +252,8 @@ func TestRunPullFails(t *testing.T) {
 	}
 }
 
-// TestRunOverDaemonRestart cuts the wait while the container runs on: its
-// streams are the keeper's and stay.
+// TestRunOverDaemonRestart loses the daemon, and then the stream without its
+// exit code.
 func TestRunOverDaemonRestart(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
@@ -230,6 +265,7 @@ func TestRunOverDaemonRestart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLife(0, nil)
+			l.lost = true
 			var f *fake
 			l.talk = func(conn net.Conn, _ io.Reader) {
 				io.WriteString(conn, frame(1, "before "))
@@ -249,27 +285,31 @@ func TestRunOverDaemonRestart(t *testing.T) {
 }
 
 func TestExec(t *testing.T) {
+	asked := 0
 	f := newFake(t, map[string]any{
 		"POST /containers/web/exec": `{"Id":"e1"}`,
-		"POST /exec/e1/start": hijacked(false, func(c net.Conn, r io.Reader) {
+		"POST /silo/exec/web": hijacked(false, func(c net.Conn, r io.Reader) {
 			in, _ := io.ReadAll(r)
-			io.WriteString(c, frame(1, strings.ToUpper(string(in))))
-		}),
-	})
-	asked := 0
-	f.on("GET /exec/e1/json", func(w http.ResponseWriter, _ *http.Request) {
-		if asked++; asked < 3 {
-			io.WriteString(w, `{"ID":"e1","Running":true}`)
-			return
-		}
-		io.WriteString(w, `{"ID":"e1","Running":false,"ExitCode":5}`)
+			io.WriteString(c, frame(1, strings.ToUpper(string(in)))+endFrame(5))
+		}, api.ExecHeader+": e1\r\n"),
+		"GET /exec/e1/json": func(w http.ResponseWriter, _ *http.Request) {
+			if asked++; asked < 3 {
+				io.WriteString(w, `{"ID":"e1","Running":true}`)
+				return
+			}
+			io.WriteString(w, `{"ID":"e1","Running":false,"ExitCode":6}`)
+		},
 	})
 	got := f.silo("abc", "exec", "-i", "-e", "A=1", "-w", "/tmp", "-u", "nobody", "web", "tr", "a-z", "A-Z")
 	if d := cmp.Diff(result{5, "ABC", ""}, got, cmp.AllowUnexported(result{})); d != "" {
 		t.Error(d)
 	}
-	golden(t, "exec-body", string(f.body("/containers/web/exec"))+"\n")
-	f.on("POST /exec/e1/start", failing(400, "executable file not found in $PATH"))
+	golden(t, "exec-body", string(f.body("/silo/exec/web"))+"\n")
+	f.on("POST /silo/exec/web", hijacked(false, func(net.Conn, io.Reader) {}, api.ExecHeader+": e1\r\n"))
+	if got := f.silo("", "exec", "web", "true"); got.code != 6 || asked != 3 {
+		t.Errorf("a stream without an exit code: %+v, asked %d times", got, asked)
+	}
+	f.on("POST /silo/exec/web", failing(400, "executable file not found in $PATH"))
 	if got := f.silo("", "exec", "web", "nope"); got.code != 127 {
 		t.Errorf("got %+v", got)
 	}
@@ -277,4 +317,5 @@ func TestExec(t *testing.T) {
 	if got := f.silo("", "exec", "-d", "web", "sleep", "9"); got != (result{0, "", ""}) {
 		t.Errorf("got %+v", got)
 	}
+
 }

@@ -140,30 +140,71 @@ func (a *app) resizer(ctx context.Context, set func(ctx context.Context, height,
 	}()
 }
 
-// proxySignals sends every signal that this program gets to a container, until
-// stop is called. Signals go by number, so there is no table of names.
-func (a *app) proxySignals(c *client.Client, id string) (stop func()) {
-	signals := make(chan os.Signal, 32)
-	signal.Notify(signals)
+// signalProxy sends every signal that this program gets to a container. Signals
+// go by number, so there is no table of names.
+type signalProxy struct {
+	a       *app
+	signals chan os.Signal
+	known   chan string // the container's id, once
+	done    chan struct{}
+}
+
+// catchSignals begins to hold signals for a container that is being made: to
+// sends them there and all that follow, stop ends it.
+func (a *app) catchSignals(c *client.Client) *signalProxy {
+	p := &signalProxy{a: a, signals: make(chan os.Signal, 32), known: make(chan string, 1), done: make(chan struct{})}
+	signal.Notify(p.signals)
 	a.term.setProxy(true)
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case s := <-signals:
-				n, ok := s.(syscall.Signal)
-				switch {
-				case !ok, n == syscall.SIGCHLD, n == syscall.SIGPIPE, n == syscall.SIGURG, n == syscall.SIGWINCH:
-					continue
-				}
+	go p.run(c)
+	return p
+}
+
+// proxySignals sends signals to a container until stop is called.
+func (a *app) proxySignals(c *client.Client, id string) (stop func()) {
+	p := a.catchSignals(c)
+	p.to(id)
+	return p.stop
+}
+
+func (p *signalProxy) to(id string) { p.known <- id }
+
+func (p *signalProxy) run(c *client.Client) {
+	var id string
+	var held []syscall.Signal
+	for {
+		select {
+		case <-p.done:
+			if len(held) > 0 { // there is no container: they were for this program
+				_ = syscall.Kill(os.Getpid(), held[0])
+			}
+			return
+		case id = <-p.known:
+		case s := <-p.signals:
+			n, ok := s.(syscall.Signal)
+			switch {
+			case !ok, n == syscall.SIGCHLD, n == syscall.SIGPIPE, n == syscall.SIGURG, n == syscall.SIGWINCH:
+				continue
+			}
+			held = append(held, n)
+		}
+		switch {
+		case id != "":
+			for _, n := range held {
 				// A container that has ended already cannot take it.
 				_ = c.ContainerKill(context.Background(), id, strconv.Itoa(int(n)))
 			}
+			held = nil
+		case len(held) > 1: // the user does not want to wait for the container
+			signal.Stop(p.signals)
+			_ = syscall.Kill(os.Getpid(), held[0])
 		}
-	}()
-	return func() { a.term.setProxy(false); signal.Stop(signals); close(done) }
+	}
+}
+
+func (p *signalProxy) stop() {
+	p.a.term.setProxy(false)
+	signal.Stop(p.signals)
+	close(p.done)
 }
 
 // retryFor is how long an absent daemon is waited for.
@@ -186,6 +227,8 @@ func retry(ctx context.Context, f func() error) error {
 	}
 }
 
+var errRemoved = errors.New("the container was removed while the daemon was away: its exit code is not known")
+
 // wait waits for the end of a container, over restarts of the daemon: a wait
 // that breaks off is begun again.
 func wait(ctx context.Context, c *client.Client, w *client.Wait, id string, condition container.WaitCondition) (code int, err error) {
@@ -207,7 +250,7 @@ func wait(ctx context.Context, c *client.Client, w *client.Wait, id string, cond
 			return err
 		})
 		if client.Status(err) == 404 {
-			return 0, errors.New("the container was removed while the daemon was away: its exit code is not known")
+			return 0, errRemoved
 		}
 		if err != nil {
 			return 0, err

@@ -106,7 +106,7 @@ func TestTerminalRunIsRawAndRestored(t *testing.T) {
 		if _, err := io.ReadFull(r, b); err != nil || b[0] != 3 {
 			t.Errorf("read %q, %v", b, err)
 		}
-		io.WriteString(c, "bye\r\n")
+		io.WriteString(c, frame(1, "bye\r\n"))
 	}
 	f := newFake(t, l.routes())
 	f.on("POST /containers/"+fullID+"/resize", func(_ http.ResponseWriter, r *http.Request) { sizes <- r.URL.RawQuery })

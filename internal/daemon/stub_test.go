@@ -30,6 +30,8 @@ type stub struct {
 
 	attach  func(ctx context.Context, o engine.AttachOptions, h engine.Hijack) error
 	exec    func(ctx context.Context, o engine.ExecStartOptions) error
+	run     func(o engine.RunOptions) error
+	execRun func(take engine.Takeover) error
 	wait    func(ctx context.Context) (<-chan engine.WaitResult, error)
 	logs    func() (engine.LogSource, error)
 	stats   func(ctx context.Context) <-chan container.StatsResponse
@@ -72,6 +74,14 @@ func (b *stub) ContainerInspect(ctx context.Context, ref string, size bool) (con
 
 func (b *stub) ContainerStart(_ context.Context, ref string) error {
 	return b.note("ContainerStart", ref)
+}
+
+func (b *stub) ContainerRun(_ context.Context, o engine.RunOptions) error {
+	if b.run != nil {
+		return b.run(o)
+	}
+	o.Takeover = nil // functions cannot be compared
+	return b.note("ContainerRun", o)
 }
 
 func (b *stub) ContainerStop(_ context.Context, ref string, o engine.StopOptions) error {
@@ -161,6 +171,13 @@ func (b *stub) ExecStart(ctx context.Context, id string, o engine.ExecStartOptio
 	}
 	o.Hijack = nil // functions cannot be compared
 	return b.note("ExecStart", id, o)
+}
+
+func (b *stub) ExecRun(_ context.Context, ref string, r container.ExecCreateRequest, take engine.Takeover) error {
+	if b.execRun != nil {
+		return b.execRun(take)
+	}
+	return b.note("ExecRun", ref, r)
 }
 
 func (b *stub) ExecResize(_ context.Context, id string, h, w uint16) error {
