@@ -13,7 +13,7 @@ import (
 // faults are all steps at which silod can be made to die: between every two
 // changes of the host.
 var faults = []string{
-	"folder", "cgroup", "launch", "prepare", "network", "disk", "attach", // of a sandbox
+	"folder", "cgroup", "launch", "prepare", "network", "disk", "attach", "root", // of a sandbox
 	"create: disk", "create: chain", "create: record",
 	"start: root", "start: published", "start: started", "start: noted",
 	"end: noted", "end: unpublished", "end: saved", "end: destroyed",
@@ -57,6 +57,9 @@ func TestSilodDiesAtAnyStep(t *testing.T) {
 			d.silo("rm", d.silo("create", "nano", "true"))
 			d.clean(nil)
 			for _, step := range faults {
+				if step == "root" && standby == "0" {
+					continue // only a standby's root is laid ahead of its start
+				}
 				d.stop()
 				if !d.dieAt(step, standby) {
 					t.Errorf("silod did not come by %q", step)

@@ -16,7 +16,6 @@ import (
 
 	"silo/internal/errs"
 	"silo/internal/image"
-	"silo/internal/layer"
 )
 
 // ContainerCreate makes a container: its record, disk and, if a standby fits,
@@ -307,12 +306,10 @@ func (e *Engine) build(ctx context.Context, r *configRecord, img image.Image) (_
 	if r.Mounts, volumes, err = e.resolveMounts(r.Config, r.HostConfig); err != nil {
 		return nil, err
 	}
-	base, err := e.bases.of(img.ID)
-	if err != nil {
-		return nil, err
-	}
-	if err := layer.WriteChain(c.dir, base.base.Layers); err != nil {
-		return nil, err
+	if b == nil || b.image != img.ID {
+		if err := e.writeChain(c.dir, img.ID); err != nil {
+			return nil, err
+		}
 	}
 	e.fault("create: chain")
 	if err := c.writeNew(r); err != nil {

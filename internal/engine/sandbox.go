@@ -20,6 +20,7 @@ import (
 	"silo/internal/disk"
 	"silo/internal/errs"
 	"silo/internal/keeper/wire"
+	"silo/internal/layer"
 	"silo/internal/linux"
 	"silo/internal/network"
 	"silo/internal/record"
@@ -253,8 +254,21 @@ func (e *Engine) layRoot(ctx context.Context, b *sandbox, imageID string) error 
 	if err := e.keep().Root(ctx, wire.Root{ID: b.id, Body: body}, root); err != nil {
 		return err
 	}
+	if err := e.writeChain(b.dir, imageID); err != nil {
+		return err
+	}
 	b.image = imageID
 	return nil
+}
+
+// writeChain writes layerchain.json, which names the layers of an image, into
+// a container's folder.
+func (e *Engine) writeChain(dir, imageID string) error {
+	base, err := e.bases.of(imageID)
+	if err != nil {
+		return err
+	}
+	return layer.WriteChain(dir, base.base.Layers)
 }
 
 // takeRoot tells whether the root of an image is laid already, and takes away
