@@ -8,12 +8,17 @@ import (
 const hexDigits = "0123456789abcdef"
 
 // appendRecord adds one line of Docker's json-file format:
-// {"log":"…","stream":"stdout","time":"2006-01-02T15:04:05.999999999Z"}.
-func appendRecord(dst []byte, stream string, t time.Time, line []byte) []byte {
+// {"log":"…","stream":"stdout","time":"2006-01-02T15:04:05.999999999Z"}, with
+// "attrs":{"service":"…"} after the stream if a service wrote it.
+func appendRecord(dst []byte, service, stream string, t time.Time, line []byte) []byte {
 	dst = append(dst, `{"log":`...)
 	dst = appendString(dst, line)
 	dst = append(dst, `,"stream":`...)
 	dst = appendString(dst, []byte(stream))
+	if service != "" {
+		dst = append(dst, `,"attrs":{"`+ServiceAttr+`":`...)
+		dst = append(appendString(dst, []byte(service)), '}')
+	}
 	dst = append(dst, `,"time":"`...)
 	dst = t.UTC().AppendFormat(dst, time.RFC3339Nano)
 	return append(dst, '"', '}', '\n')

@@ -23,15 +23,18 @@ type Record struct {
 	// Partial: Line has no newline, the next record of the stream goes on
 	// with it (or the stream ended so).
 	Partial bool
+	Attrs   map[string]string // what is known besides; ServiceAttr names the service that wrote it
 }
 
 // ReadOptions select records.
 type ReadOptions struct {
-	Tail   int // at most the last so many records that exist now; below 0 is all
-	Since  time.Time
-	Until  time.Time // zero: no end
-	Follow bool      // wait for more, until Done is closed and all is read
-	Done   <-chan struct{}
+	Tail int // at most the last so many records that exist now; below 0 is all
+	// Service selects what one service wrote. Tail then counts its records.
+	Service string
+	Since   time.Time
+	Until   time.Time // zero: no end
+	Follow  bool      // wait for more, until Done is closed and all is read
+	Done    <-chan struct{}
 }
 
 // pollInterval is how often a followed log is looked at where inotify cannot
@@ -48,6 +51,7 @@ type Reader struct {
 	buf   []byte     // bytes read but not delivered
 	start int        // of what is left in buf
 	watch *linux.DirWatch
+	skip  int // records of the service that are left out yet
 }
 
 // segment is one file of a log. limit is its size when the reader was made.
@@ -65,14 +69,39 @@ func NewReader(path string, o ReadOptions) (*Reader, error) {
 		r.watch, _ = linux.WatchDir(filepath.Dir(path))
 	}
 	err := r.open()
-	if err == nil && o.Tail >= 0 {
+	if err == nil && o.Tail >= 0 && o.Service == "" {
 		err = r.skipToTail(o.Tail)
+	}
+	if err == nil && o.Tail >= 0 && o.Service != "" {
+		err = r.skipOwn(o.Tail)
 	}
 	if err != nil {
 		r.Close()
 		return nil, fmt.Errorf("read log: %w", err)
 	}
 	return r, nil
+}
+
+// skipOwn counts the records of the one service that exist now, so that Next
+// leaves out all but the last n.
+func (r *Reader) skipOwn(n int) error {
+	all := r.o
+	all.Tail, all.Follow = -1, false
+	past, err := NewReader(r.path, all)
+	if err != nil {
+		return err
+	}
+	defer past.Close()
+	for {
+		switch _, err := past.Next(context.Background()); {
+		case errors.Is(err, io.EOF):
+			r.skip = max(0, r.skip-n)
+			return nil
+		case err != nil:
+			return err
+		}
+		r.skip++
+	}
 }
 
 // Close frees the files.
@@ -200,9 +229,11 @@ func (r *Reader) Next(ctx context.Context) (Record, error) {
 		}
 		rec, ok := decode(line)
 		switch {
-		case !ok, rec.Time.Before(r.o.Since):
+		case !ok, rec.Time.Before(r.o.Since), r.o.Service != "" && rec.Attrs[ServiceAttr] != r.o.Service:
 		case !r.o.Until.IsZero() && rec.Time.After(r.o.Until):
 			return Record{}, io.EOF
+		case r.skip > 0:
+			r.skip--
 		default:
 			return rec, nil
 		}
@@ -214,11 +245,13 @@ func decode(line []byte) (Record, bool) {
 		Log    string    `json:"log"`
 		Stream string    `json:"stream"`
 		Time   time.Time `json:"time"`
+
+		Attrs map[string]string `json:"attrs"`
 	}
 	if len(line) == 0 || json.Unmarshal(line, &j) != nil || j.Stream == "" {
 		return Record{}, false
 	}
-	return Record{Stream: j.Stream, Time: j.Time, Line: []byte(j.Log), Partial: len(j.Log) == 0 || j.Log[len(j.Log)-1] != '\n'}, true
+	return Record{Stream: j.Stream, Time: j.Time, Line: []byte(j.Log), Partial: len(j.Log) == 0 || j.Log[len(j.Log)-1] != '\n', Attrs: j.Attrs}, true
 }
 
 // line gives the next whole line of the log, without its newline.

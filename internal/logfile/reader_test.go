@@ -115,13 +115,13 @@ func closed() <-chan struct{} {
 
 func TestDamagedLinesAreLeftOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	good := func(s string) string { return string(appendRecord(nil, "stdout", t0, []byte(s))) }
+	good := func(s string) string { return string(appendRecord(nil, "", "stdout", t0, []byte(s))) }
 	data := good("a\n") + "\n" + `{"log":"x` + "\n" + "\x00\x00\x00\n" + `{}` + "\n" + good("b") + `{"log":"torn","str`
 	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got := readAll(t, path, ReadOptions{Tail: -1})
-	want := []Record{{"stdout", t0, []byte("a\n"), false}, {"stdout", t0, []byte("b"), true}}
+	want := []Record{{Stream: "stdout", Time: t0, Line: []byte("a\n")}, {Stream: "stdout", Time: t0, Line: []byte("b"), Partial: true}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -118,17 +118,45 @@ func (w *Writer) Write(stream string, t time.Time, p []byte) error {
 		p = p[n:]
 		switch {
 		case end > 0:
-			batch, raw = appendRecord(batch, stream, r.time, line), raw+len(line)
+			batch, raw = appendRecord(batch, "", stream, r.time, line), raw+len(line)
 			r.data = r.shrunk()
 		case len(line) == maxLine:
 			cut := runeCut(line)
-			batch, raw = appendRecord(batch, stream, r.time, line[:cut]), raw+cut
+			batch, raw = appendRecord(batch, "", stream, r.time, line[:cut]), raw+cut
 			r.data = append(r.data[:0], line[cut:]...)
 		default:
 			if len(r.data) == 0 {
 				r.data = append(r.data, line...)
 			}
 		}
+	}
+	return w.put(batch, raw)
+}
+
+// ServiceAttr is the name of the attribute that tells which service of a
+// container wrote a record.
+const ServiceAttr = "service"
+
+// WriteFrom adds output of one of the container's services. What has no
+// newline at its end becomes a partial record at once: the caller puts lines
+// together, so that a container with many services takes no memory here.
+func (w *Writer) WriteFrom(service, stream string, t time.Time, p []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.f == nil {
+		return fs.ErrClosed
+	}
+	batch, raw := w.buf[:0], len(p)
+	for len(p) > 0 {
+		n := bytes.IndexByte(p, '\n') + 1
+		if n == 0 {
+			n = len(p)
+		}
+		if n > maxLine {
+			n = runeCut(p[:maxLine])
+		}
+		batch = appendRecord(batch, service, stream, t, p[:n])
+		p = p[n:]
 	}
 	return w.put(batch, raw)
 }
@@ -161,7 +189,7 @@ func (w *Writer) flush() error {
 	batch, raw := w.buf[:0], 0
 	for _, stream := range []string{"stdout", "stderr"} {
 		if r := w.rest[stream]; r != nil && len(r.data) > 0 {
-			batch, raw = appendRecord(batch, stream, r.time, r.data), raw+len(r.data)
+			batch, raw = appendRecord(batch, "", stream, r.time, r.data), raw+len(r.data)
 			r.data = nil
 		}
 	}
@@ -225,7 +253,7 @@ func (w *Writer) marker() []byte {
 			cause = pe.Err
 		}
 		text := "silo: about " + strconv.FormatInt(w.lost, 10) + " bytes of output are missing here: " + cause.Error() + "\n"
-		m = appendRecord(m, "stderr", time.Now(), []byte(text))
+		m = appendRecord(m, "", "stderr", time.Now(), []byte(text))
 	}
 	return m
 }
