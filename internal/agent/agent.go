@@ -49,6 +49,11 @@ type agent struct {
 	ending   bool
 	closed   chan struct{} // the keeper has closed the channel
 
+	services *services // nil without services
+	forks    uint64    // how many processes of services were made
+	draining bool      // the command has ended and services are stopping
+	sealed   bool      // no process of a service is made any more
+
 	// unanswered counts children whose start has not been told yet: the end
 	// of one is not told before its beginning.
 	unanswered int
@@ -122,8 +127,12 @@ func (a *agent) serve() {
 		if err != nil {
 			return
 		}
-		if m.Op == "exec" { // may have to read large files: never holds up others
+		switch m.Op { // what may take long holds up no other
+		case "exec":
 			go a.answer(m, fds)
+			continue
+		case "service":
+			go a.answerService(m, fds)
 			continue
 		}
 		a.answer(m, fds)
@@ -180,20 +189,25 @@ func (a *agent) answer(m wire.Message, raw []int) {
 		a.spawned.Broadcast()
 		a.mu.Unlock()
 	}
+	if m.Op == "start" && err == nil {
+		a.bootServices()
+	}
 }
 
 // reap collects every child: commands, and orphans that fell to the agent.
 // When the container's own command has ended it ends all others.
 func (a *agent) reap() {
+	var seen uint64 // of forks, when there was no child at last
 	for {
 		a.mu.Lock()
-		for len(a.commands) == 0 && a.main == 0 {
+		for a.forks == seen && len(a.commands) == 0 && (a.main == 0 || a.draining) {
 			a.spawned.Wait()
 		}
+		seen = a.forks
 		a.mu.Unlock()
 		a.reapAll()
 		a.mu.Lock()
-		if len(a.commands) > 0 { // forked but not yet registered as ours: wait again
+		if len(a.commands) > 0 || a.draining || a.forks != seen { // forked but not yet registered as ours: wait again
 			a.mu.Unlock()
 			continue
 		}
@@ -261,12 +275,13 @@ func (a *agent) ended(pid int, ws linux.WaitStatus) {
 	isMain := known && pid == a.main
 	a.mu.Unlock()
 	if !known {
+		a.serviceEnded(pid, ws)
 		return
 	}
 	code, sig := linux.ExitCode(ws)
 	exit := wire.Exit{ID: id, Code: code, Signal: sig}
 	if isMain {
-		a.killAll()
+		a.mainEnded(ws)
 		a.mu.Lock()
 		a.exit = &exit
 		a.mu.Unlock()

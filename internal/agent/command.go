@@ -43,6 +43,11 @@ func (a *agent) start(s wire.Start, fds *ipc.FDs) (any, *linux.FD, error) {
 		return nil, nil, err
 	}
 	a.pidns = s.PID
+	if s.Services != nil {
+		if err := a.startServices(s); err != nil {
+			return nil, nil, err
+		}
+	}
 	before := []linux.Step{}
 	if s.PID {
 		before = append(linux.StepsMountProc("/proc", scratchFD), protectSteps(s.Masked, s.ReadOnlyPaths)...)

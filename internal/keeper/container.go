@@ -150,6 +150,10 @@ func (c *container) heard(m agent.Message, fds []int) {
 		if json.Unmarshal(m.Body, &e) == nil {
 			c.commandEnded(e)
 		}
+	case "servicelog":
+		c.serviceLog(m.Body)
+	case "servicefailed":
+		c.serviceFailed(m.Body)
 	case "end":
 		var e agent.End
 		if json.Unmarshal(m.Body, &e) == nil && e.Exit != nil {

@@ -16,6 +16,9 @@
 //	    │ exec {command} ───────────────────────▶│ any number of times
 //	    │◀─────────────────── done {pid, tty} ───│
 //	    │◀──────────────────────────── exit ─────│ one for each command started
+//	    │ service {op, action, units} ──────────▶│ ask the supervisor of services
+//	    │◀──────────────── done {services} ──────│   when the action is done
+//	    │◀─────── servicelog, servicefailed ─────│ unasked, while services run
 //	    │                                        │ after the first command's exit all
 //	    │◀──────────────────── end {that exit} ──│   processes are killed
 //	    │ closes ───────────────────────────────▶│ the agent ends, or soon by itself
@@ -25,7 +28,11 @@
 // to die.
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	service "silo/internal/service/wire"
+)
 
 // Version changes when an older keeper and a newer agent, or the reverse,
 // could misunderstand each other.
@@ -37,7 +44,7 @@ const Channel = 3
 // Message is everything that travels, in both directions.
 type Message struct {
 	ID    uint64          `json:",omitempty"`
-	Op    string          // hello prepare start exec done exit end
+	Op    string          // hello prepare start exec service done exit end servicelog servicefailed
 	Body  json.RawMessage `json:",omitempty"`
 	Error *Error          `json:",omitempty"`
 }
@@ -118,6 +125,9 @@ type Start struct {
 	// Masked and ReadOnlyPaths are applied to the new proc of a PID
 	// namespace; without one, Prepare has done it.
 	Masked, ReadOnlyPaths []string
+	// Services makes the agent supervise the services of the image, each with
+	// the rights of Command or fewer. Not with PID.
+	Services *service.Options `json:",omitempty"`
 }
 
 // Command is a process to be made in the container.

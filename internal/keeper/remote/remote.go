@@ -11,6 +11,7 @@ import (
 	"silo/internal/ipc"
 	"silo/internal/keeper/wire"
 	"silo/internal/linux"
+	service "silo/internal/service/wire"
 )
 
 // Keeper is a connection to silo-keeper. Methods may be called at the same
@@ -26,10 +27,12 @@ type Keeper struct {
 	done    chan struct{}
 }
 
-// Event is what the keeper tells unasked: exit, execexit, detach or gone.
+// Event is what the keeper tells unasked: exit, execexit, detach, gone or
+// servicefailed.
 type Event struct {
-	Op   string
-	Exit wire.Exit // of detach and gone only the target
+	Op     string
+	Exit   wire.Exit // of detach, gone and servicefailed only the target
+	Failed service.Failure
 }
 
 type answer struct {
@@ -84,9 +87,13 @@ func (k *Keeper) read() {
 		}
 		linux.CloseAll(fds)
 		e := Event{Op: m.Op}
-		if err := json.Unmarshal(m.Body, &e.Exit); err == nil {
-			k.events <- e
+		if err := json.Unmarshal(m.Body, &e.Exit); err != nil {
+			continue
 		}
+		if m.Op == "servicefailed" && json.Unmarshal(m.Body, &e.Failed) != nil {
+			continue
+		}
+		k.events <- e
 	}
 }
 
@@ -194,6 +201,13 @@ func (k *Keeper) Resize(ctx context.Context, r wire.Resize) error {
 func (k *Keeper) Signal(ctx context.Context, r wire.Signal) error {
 	_, err := k.call(ctx, "signal", r, nil)
 	return err
+}
+
+// Service asks a running container's agent about its services, and waits
+// until what was asked for is done.
+func (k *Keeper) Service(ctx context.Context, r wire.Service) (s service.Reply, err error) {
+	_, err = k.call(ctx, "service", r, &s)
+	return s, err
 }
 
 // End kills a container's agent and so the container.

@@ -11,8 +11,8 @@
 //	  │ root {…} + mount, unroot ──────────────▶│ passed on to the agent
 //	  │ start {…} + mounts, client streams ────▶│ adds standard streams, passes on
 //	  │◀──────────────────────── done {pid} ────│
-//	  │ attach, exec, resize, signal ──────────▶│ while it runs
-//	  │◀──────────── execexit, detach (no ID) ──│ events
+//	  │ attach, exec, resize, signal, service ─▶│ while it runs
+//	  │◀── execexit, detach, servicefailed ─────│ events (no ID)
 //	  │◀──────────────── exit {code} (no ID) ───│ all output is written and sent
 //	  │ release ───────────────────────────────▶│ clients may learn the exit code
 //	  │ forget ────────────────────────────────▶│ silod has recorded the exit
@@ -26,6 +26,7 @@ import (
 	"time"
 
 	agent "silo/internal/agent/wire"
+	service "silo/internal/service/wire"
 )
 
 // Version changes when an older silod and a newer keeper, or the reverse,
@@ -189,6 +190,18 @@ type Resize struct {
 type Signal struct {
 	Target
 	Number int
+}
+
+// Service asks the agent of a running container about its services.
+type Service struct {
+	ID   string
+	Body service.Request
+}
+
+// ServiceFailed is the event of a service that has failed for good.
+type ServiceFailed struct {
+	Target
+	service.Failure
 }
 
 // Keep stores the descriptors that come with it under a name, until Take

@@ -1,0 +1,301 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"silo/internal/agent/wire"
+	"silo/internal/errs"
+	"silo/internal/linux"
+	"silo/internal/service"
+	"silo/internal/service/unit"
+	swire "silo/internal/service/wire"
+)
+
+// services is what the agent keeps of its supervisor of services; nil while
+// there is none. It implements service.System (spawn.go has the rest).
+//
+// The processes of a service are told apart by a mark that no descendant
+// loses, whatever it does to its environment, session or parent: the hard
+// limit of RLIMIT_RTTIME. It bounds only what real-time processes use, in
+// microseconds, and a mark is more than a hundred thousand years below
+// unlimited. A process may lower it, and so pass for one of a service that
+// was started later; it gains no right by that.
+type services struct {
+	a    *agent
+	m    *service.Manager
+	base uint64       // the limit of what is no service
+	like wire.Command // rights that services have at most
+
+	booted bool // start-up has begun
+}
+
+// Where the agent listens, and its services tell how they are doing: in /dev,
+// which can be written even if the root cannot.
+const (
+	socketDir    = "/dev/silo"
+	notifySocket = socketDir + "/notify"
+)
+
+// markBase is the mark of what is no service, where nothing limits it.
+const markBase = 1 << 62
+
+// newServices makes the supervisor; it starts nothing yet.
+func (a *agent) newServices(s wire.Start) error {
+	hard, err := linux.HardLimit(0, linux.RlimitRTTime)
+	if err != nil {
+		return err
+	}
+	if hard < 1<<40 {
+		return errs.New(errs.NotSupported, "services cannot be told apart: the limit rttime is %d here, which is too low for marks: raise it, or leave out --services", hard)
+	}
+	if err := os.MkdirAll(socketDir, 0o755); err != nil {
+		return err
+	}
+	v := &services{a: a, base: min(hard, markBase), like: s.Command}
+	if s.Command.Prepared {
+		v.like.Seccomp, v.like.SeccompFlags = a.seccomp, a.seccompFlags
+	}
+	if v.m, err = service.New(service.Options{System: v, Root: "/", Host: host(s), NotifySocket: notifySocket, Rest: debug.FreeOSMemory}); err != nil {
+		return err
+	}
+	if err := v.listen(); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.services = v
+	a.mu.Unlock()
+	return nil
+}
+
+// waitMost bounds how long a command waits for the services.
+const waitMost = 2 * time.Minute
+
+// startServices makes the supervisor. If the command is to wait for the
+// services they are started first, and it returns when they are up.
+func (a *agent) startServices(s wire.Start) error {
+	if s.PID {
+		return errs.New(errs.NotSupported, "services in a PID namespace")
+	}
+	if err := a.newServices(s); err != nil {
+		return fmt.Errorf("supervise services: %w", err)
+	}
+	if !s.Services.Wait {
+		return nil
+	}
+	up := make(chan []string, 1)
+	a.services.boot(func(failed []string) { up <- failed })
+	select {
+	case failed := <-up:
+		if len(failed) > 0 && s.Services.OnFailure == swire.ExitOnFailure {
+			return errs.New(errs.Unavailable, "wait for services: %s failed", strings.Join(failed, ", "))
+		}
+		return nil
+	case <-time.After(waitMost):
+		return errs.New(errs.Unavailable, "wait for services: not all up after %s", waitMost)
+	}
+}
+
+// bootServices starts the enabled services beside the command, if there are
+// any to be supervised.
+func (a *agent) bootServices() {
+	a.mu.Lock()
+	v := a.services
+	a.mu.Unlock()
+	if v != nil && !v.booted {
+		v.boot(nil)
+	}
+}
+
+func (v *services) boot(done func(failed []string)) {
+	v.booted = true
+	v.m.Boot(done)
+}
+
+// answerService answers a request of silod.
+func (a *agent) answerService(m wire.Message, raw []int) {
+	linux.CloseAll(raw)
+	a.mu.Lock()
+	v := a.services
+	a.mu.Unlock()
+	done := wire.Message{ID: m.ID, Op: "done"}
+	var r swire.Request
+	err := json.Unmarshal(m.Body, &r)
+	if err == nil && v == nil {
+		err = errs.Conflictf("the container runs without services")
+	}
+	if err == nil {
+		reply := v.m.Handle(r, true)
+		if done.Body = encode(reply); reply.Error != "" {
+			err = errs.Conflictf("%s", reply.Error)
+		}
+	}
+	if err != nil {
+		done.Error = &wire.Error{Kind: uint8(errs.KindOf(err)), Text: err.Error()}
+	}
+	_ = a.ch.Send(done)
+}
+
+// serviceEnded tells the supervisor of a child that is no command.
+func (a *agent) serviceEnded(pid int, ws linux.WaitStatus) {
+	a.mu.Lock()
+	v := a.services
+	a.mu.Unlock()
+	if v == nil {
+		return
+	}
+	e := service.Exit{Core: ws.CoreDump()}
+	if ws.Signaled() {
+		e.Signal = int(ws.Signal())
+	} else {
+		e.Code = ws.ExitStatus()
+	}
+	v.m.Exited(pid, e)
+}
+
+// mainEnded ends the container after its command: at once if it was killed,
+// else when services that hold state have stopped.
+func (a *agent) mainEnded(ws linux.WaitStatus) {
+	a.mu.Lock()
+	v := a.services
+	if v == nil || ws.Signaled() && ws.Signal() == linux.SIGKILL {
+		a.sealed = true
+		a.mu.Unlock()
+		a.killAll()
+		return
+	}
+	a.draining = true
+	a.mu.Unlock()
+	v.m.End(func() {
+		a.mu.Lock()
+		a.sealed, a.draining = true, false
+		a.mu.Unlock()
+		a.killAll()
+		a.spawned.Broadcast()
+	})
+}
+
+// host tells package unit about the container.
+func host(s wire.Start) unit.Host {
+	text := func(path string) string {
+		data, _ := os.ReadFile(path) // what is not there stays empty
+		return strings.TrimSpace(string(data[:min(len(data), 4096)]))
+	}
+	arch := map[string]string{"amd64": "x86-64", "386": "x86", "arm64": "arm64", "arm": "arm"}[runtime.GOARCH]
+	h := unit.Host{
+		Hostname: s.Hostname, MachineID: text("/etc/machine-id"), BootID: strings.ReplaceAll(text("/proc/sys/kernel/random/boot_id"), "-", ""),
+		KernelRelease: text("/proc/sys/kernel/osrelease"), Architecture: arch, KernelCmdline: text("/proc/cmdline"),
+		OSRelease: map[string]string{}, User: "root", Group: "root", Home: "/root", Shell: "/bin/sh",
+		Environment: s.Command.Env, Capabilities: s.Command.Caps, CPUs: runtime.NumCPU(), Zone: time.LoadLocation,
+	}
+	if h.Hostname == "" {
+		h.Hostname = text("/proc/sys/kernel/hostname")
+	}
+	if f := strings.Fields(text("/proc/meminfo")); len(f) > 1 {
+		if kb, err := strconv.ParseUint(f[1], 10, 64); err == nil {
+			h.Memory = kb << 10
+		}
+	}
+	release := text("/etc/os-release")
+	if release == "" {
+		release = text("/usr/lib/os-release")
+	}
+	if vars, err := unit.ParseEnvFile([]byte(release)); err == nil {
+		for _, e := range vars {
+			if key, value, ok := strings.Cut(e, "="); ok {
+				h.OSRelease[key] = value
+			}
+		}
+	}
+	return h
+}
+
+// maxClients bounds the connections to the agent's socket at a time.
+const maxClients = 16
+
+// clientPatience is how long a client may take to send its request.
+const clientPatience = 10 * time.Second
+
+// listen answers programs inside the container.
+func (v *services) listen() error {
+	fd, err := linux.ListenUnix(swire.Socket, 0o666)
+	if err != nil {
+		return err
+	}
+	listener := fd.File()
+	slots := make(chan struct{}, maxClients)
+	go func() {
+		for {
+			slots <- struct{}{}
+			sock, err := linux.Accept(listener)
+			if err != nil {
+				time.Sleep(50 * time.Millisecond) // out of descriptors: may pass
+				<-slots
+				continue
+			}
+			go func() {
+				defer func() { sock.Close(); <-slots }()
+				v.client(sock)
+			}()
+		}
+	}()
+	return nil
+}
+
+// client answers one program, one request a line.
+func (v *services) client(sock *linux.Socket) {
+	uid, err := sock.PeerUID()
+	if err != nil {
+		return
+	}
+	var rest []byte
+	for {
+		_ = sock.File().SetReadDeadline(time.Now().Add(clientPatience))
+		line, more, err := readLine(sock, rest)
+		if err != nil {
+			return
+		}
+		rest = more
+		var r swire.Request
+		reply := swire.Reply{}
+		switch err := json.Unmarshal(line, &r); {
+		case err != nil:
+			reply.Error = "request: " + err.Error()
+		case r.Action == swire.Shutdown:
+			reply.Error = "shutdown: only silod may ask for it"
+		default:
+			reply = v.m.Handle(r, uid == 0)
+		}
+		_ = sock.File().SetWriteDeadline(time.Now().Add(clientPatience))
+		if sock.Send(append(encode(reply), '\n')) != nil {
+			return
+		}
+	}
+}
+
+// readLine reads up to a newline; what came after it is returned too.
+func readLine(sock *linux.Socket, have []byte) (line, rest []byte, err error) {
+	for {
+		for i, b := range have {
+			if b == '\n' {
+				return have[:i], have[i+1:], nil
+			}
+		}
+		if len(have) > swire.MaxRequest {
+			return nil, nil, fmt.Errorf("request is longer than %d bytes", swire.MaxRequest)
+		}
+		buf := make([]byte, 4096)
+		n, fds, err := sock.Recv(buf)
+		linux.CloseAll(fds)
+		if err != nil {
+			return nil, nil, err
+		}
+		have = append(have, buf[:n]...)
+	}
+}
