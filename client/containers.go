@@ -195,13 +195,14 @@ func (c *Client) ContainerAttach(ctx context.Context, ref string, o AttachOption
 type LogsOptions struct {
 	Stdout, Stderr, Follow, Timestamps, Details bool
 	Since, Until, Tail                          string
+	Service                                     string // what one service of the container wrote; "" is all
 }
 
 // ContainerLogs streams what was written, framed unless the container has a
 // terminal.
 func (c *Client) ContainerLogs(ctx context.Context, ref string, o LogsOptions) (io.ReadCloser, error) {
 	q := query("stdout", flag(o.Stdout), "stderr", flag(o.Stderr), "follow", flag(o.Follow), "timestamps", flag(o.Timestamps),
-		"details", flag(o.Details), "since", o.Since, "until", o.Until, "tail", o.Tail)
+		"details", flag(o.Details), "since", o.Since, "until", o.Until, "tail", o.Tail, "silo-service", o.Service)
 	return c.stream(ctx, &request{method: "GET", path: ctr(ref, "/logs"), query: q})
 }
 

@@ -89,6 +89,17 @@ func (c *Client) DiskUnmount(ctx context.Context, path string) error {
 	return c.post(ctx, "/silo/disks/unmount", query("path", path), nil, nil)
 }
 
+// Services lists the services of a running container.
+func (c *Client) Services(ctx context.Context, ref string) (out []api.Service, err error) {
+	return out, c.get(ctx, "/silo/services/"+url.PathEscape(ref), nil, &out)
+}
+
+// ServiceAction does something to services of a running container, waits
+// until it is done, and describes them.
+func (c *Client) ServiceAction(ctx context.Context, ref string, r api.ServiceRequest) (out []api.Service, err error) {
+	return out, c.post(ctx, "/silo/services/"+url.PathEscape(ref), nil, r, &out)
+}
+
 // Doctor asks what this host can do.
 func (c *Client) Doctor(ctx context.Context) (out []api.Check, err error) {
 	return out, c.get(ctx, "/silo/doctor", nil, &out)

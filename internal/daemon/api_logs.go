@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
+	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -25,7 +28,7 @@ func (s *Server) containerLogs(w *response, r *request) error {
 	if !f.stdout && !f.stderr {
 		return errs.Invalidf("Bad parameters: you must choose at least one stream")
 	}
-	o := logfile.ReadOptions{Tail: -1, Follow: r.flag("follow")}
+	o := logfile.ReadOptions{Tail: -1, Follow: r.flag("follow"), Service: r.str("silo-service")}
 	if n, err := strconv.Atoi(r.str("tail")); err == nil {
 		o.Tail = n
 	} else if t := r.str("tail"); t != "" && t != "all" {
@@ -67,14 +70,15 @@ type logFormat struct {
 // copy sends records in batches, each as soon as there is nothing to add.
 func (f logFormat) copy(ctx context.Context, w *response, reader *logfile.Reader) error {
 	var batch []byte
-	within := map[string]bool{} // streams whose last record was partial
+	within := map[string]bool{} // writers whose last record was partial
 	for {
 		rec, err := reader.Next(ctx)
 		if err == nil {
+			writer := rec.Stream + rec.Attrs[logfile.ServiceAttr]
 			if rec.Stream == "stdout" && f.stdout || rec.Stream == "stderr" && f.stderr {
-				batch = f.append(batch, rec, within[rec.Stream])
+				batch = f.append(batch, rec, within[writer])
 			}
-			within[rec.Stream] = rec.Partial
+			within[writer] = rec.Partial
 		}
 		if len(batch) > 0 && (err != nil || !reader.Buffered() || len(batch) >= logBatch) {
 			if _, err := w.Write(batch); err != nil {
@@ -92,6 +96,18 @@ func (f logFormat) copy(ctx context.Context, w *response, reader *logfile.Reader
 	}
 }
 
+// appendAttrs adds attributes as Docker does: sorted, as a query string with
+// commas.
+func appendAttrs(b []byte, attrs map[string]string) []byte {
+	for i, key := range slices.Sorted(maps.Keys(attrs)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, url.QueryEscape(key)+"="+url.QueryEscape(attrs[key])...)
+	}
+	return b
+}
+
 // append adds a record. The second part of a line gets no time of its own.
 func (f logFormat) append(b []byte, rec logfile.Record, within bool) []byte {
 	start := len(b)
@@ -106,8 +122,8 @@ func (f logFormat) append(b []byte, rec logfile.Record, within bool) []byte {
 		if f.timestamps {
 			b = append(rec.Time.AppendFormat(b, timestampFormat), ' ')
 		}
-		if f.details { // Docker puts attributes of log opts here; there are none
-			b = append(b, ' ')
+		if f.details {
+			b = append(appendAttrs(b, rec.Attrs), ' ')
 		}
 	}
 	b = append(b, rec.Line...)

@@ -27,6 +27,7 @@ import (
 type Backend interface {
 	Containers
 	Execs
+	Services
 	Images
 	Volumes
 	Host
@@ -72,6 +73,13 @@ type Execs interface {
 	ExecInspect(ctx context.Context, id string) (container.ExecInspectResponse, error)
 	// ExecRun is ExecCreate and ExecStart with the client joined.
 	ExecRun(ctx context.Context, ref string, r container.ExecCreateRequest, take engine.Takeover) error
+}
+
+// Services is what the agents of running containers supervise.
+type Services interface {
+	Services(ctx context.Context, ref string) ([]api.Service, error)
+	// ServiceAction returns when the action is done.
+	ServiceAction(ctx context.Context, ref string, r api.ServiceRequest) ([]api.Service, error)
 }
 
 // Progress receives the messages of a long image operation.

@@ -86,6 +86,8 @@ var routes = []route{
 	{get, "/silo/disks", (*Server).siloDisks, read},
 	{post, "/silo/disks/unmount", (*Server).siloDiskUnmount, write},
 	{post, "/silo/disks/{container}/mount", (*Server).siloDiskMount, write},
+	{get, "/silo/services/{container}", (*Server).siloServices, read},
+	{post, "/silo/services/{container}", (*Server).siloServiceAction, write},
 	{get, "/silo/doctor", (*Server).siloDoctor, read},
 }
 

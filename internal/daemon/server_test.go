@@ -187,6 +187,8 @@ func TestRequests(t *testing.T) {
 		{"POST", "/volumes/prune", "", 200, call{"VolumesPrune", []any{filter.Args(nil)}}},
 		{"POST", "/v1.41/volumes/prune", "", 200, call{"VolumesPrune", []any{filter.Args{"all": {"true"}}}}},
 		{"GET", "/silo/sessions", "", 200, call{"Sessions", nil}},
+		{"GET", "/silo/services/web", "", 200, call{"Services", []any{"web"}}},
+		{"POST", "/silo/services/web", `{"Action":"stop","Units":["a"]}`, 200, call{"ServiceAction", []any{"web", api.ServiceRequest{Action: "stop", Units: []string{"a"}}}}},
 		{"GET", "/silo/disks", "", 200, call{"Disks", nil}},
 		{"POST", "/silo/disks/web/mount", `{"Path":"/mnt"}`, 204, call{"DiskMount", []any{"web", api.DiskMountRequest{Path: "/mnt"}}}},
 		{"POST", "/silo/disks/unmount?path=/mnt", "", 204, call{"DiskUnmount", []any{"/mnt"}}},

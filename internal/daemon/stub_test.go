@@ -291,4 +291,12 @@ func (b *stub) DiskMount(_ context.Context, ref string, r api.DiskMountRequest) 
 func (b *stub) DiskUnmount(_ context.Context, path string) error {
 	return b.note("DiskUnmount", path)
 }
+func (b *stub) Services(_ context.Context, ref string) ([]api.Service, error) {
+	return nil, b.note("Services", ref)
+}
+
+func (b *stub) ServiceAction(_ context.Context, ref string, r api.ServiceRequest) ([]api.Service, error) {
+	return nil, b.note("ServiceAction", ref, r)
+}
+
 func (b *stub) Doctor(context.Context) ([]api.Check, error) { return nil, b.note("Doctor") }

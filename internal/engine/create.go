@@ -126,6 +126,9 @@ func (e *Engine) plan(o CreateOptions, img image.Image) (*configRecord, []string
 // defaults fills in what a request left open.
 func (e *Engine) defaults(r *configRecord) error {
 	h := r.HostConfig
+	if err := checkServices(h, r.PID); err != nil {
+		return err
+	}
 	if h.LogConfig.Type == "" {
 		h.LogConfig.Type = "json-file"
 	}

@@ -250,6 +250,7 @@ func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
 	paused := c.st.State == container.StatePaused
 	c.mu.Unlock()
 	if timeout != 0 {
+		e.stopServices(ctx, c, timeout)
 		if err := e.signal(ctx, c, sig); err != nil && !errs.Is(err, errs.Conflict) {
 			return err
 		}

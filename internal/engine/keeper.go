@@ -127,6 +127,8 @@ func (e *Engine) listen(k *remote.Keeper) {
 			e.exitSeen(ev.Exit)
 		case "execexit":
 			e.execSeen(ev.Exit)
+		case "servicefailed":
+			e.background(func() { e.serviceFailed(ev.Exit.ID, ev.Failed) })
 		case "gone":
 			if e.standby != nil {
 				e.background(func() { e.standby.gone(ev.Exit.ID) })

@@ -237,6 +237,7 @@ func (e *Engine) startSpec(c *Container, r *configRecord, b *sandbox) (s wire.St
 		}
 		s.Stdio.Log = &wire.Log{Path: c.logPath(), MaxSize: o.MaxSize, MaxFiles: o.MaxFiles}
 	}
+	s.Body.Services = servicesOf(r)
 	s.Body.Files = e.files(r, b)
 	s.Body.Mounts, fds, err = openMounts(b, r.Mounts)
 	return s, fds, err
