@@ -38,7 +38,7 @@ const (
 	groupLook   = "Look at containers"
 	groupLife   = "Change containers"
 	groupImages = "Images"
-	groupParts  = "Networks, volumes, disks and sessions"
+	groupParts  = "Networks, volumes, disks, sessions and services"
 	groupSystem = "The engine"
 )
 
@@ -83,6 +83,7 @@ func table() []entry {
 		{"volume", groupParts, cmdVolume, nil},
 		{"disk", groupParts, cmdDisk, nil},
 		{"session", groupParts, cmdSession, nil},
+		{"service", groupParts, cmdService, nil},
 		{"container", groupParts, cmdContainer, nil},
 		{"image", groupParts, cmdImage, nil},
 

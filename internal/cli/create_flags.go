@@ -5,6 +5,8 @@ import (
 
 	"github.com/moby/moby/api/types/mount"
 	"github.com/spf13/pflag"
+
+	"silo/api"
 )
 
 // createFlags are the flags that run and create share, as they were typed.
@@ -50,6 +52,9 @@ type createFlags struct {
 	healthInterval, healthTimeout, healthStartPeriod, healthStartInterval time.Duration
 	healthRetries                                                         int
 	noHealthcheck                                                         bool
+
+	services, waitServices bool
+	serviceFailure         string
 }
 
 // add defines the flags.
@@ -71,6 +76,13 @@ func (o *createFlags) add(f *pflag.FlagSet) {
 	o.addStorage(f)
 	o.addLimits(f)
 	o.addHealth(f)
+	o.addServices(f)
+}
+
+func (o *createFlags) addServices(f *pflag.FlagSet) {
+	f.BoolVar(&o.services, "services", false, "Start the services of the image, or not (default: the image's label "+api.Services+")")
+	f.BoolVar(&o.waitServices, "wait-services", false, "Start the command only when the enabled services are up")
+	f.StringVar(&o.serviceFailure, "service-failure", "", "What to do when a service has failed for good: ignore, exit or restart")
 }
 
 func (o *createFlags) addCommand(f *pflag.FlagSet) {

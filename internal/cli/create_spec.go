@@ -3,10 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/moby/api/types/network"
@@ -56,6 +58,10 @@ func (o *createFlags) conflicts(f *pflag.FlagSet) error {
 		return fmt.Errorf("--pull %q: use always, missing or never", o.pull)
 	case !slices.Contains([]string{"", "none", "kill", "restart", "stop"}, o.healthOnFailure):
 		return fmt.Errorf("--health-on-failure %q: use none, kill, restart or stop", o.healthOnFailure)
+	case !slices.Contains([]string{"", "ignore", "exit", "restart"}, o.serviceFailure):
+		return fmt.Errorf("--service-failure %q: use ignore, exit or restart", o.serviceFailure)
+	case f.Changed("services") && !o.services && (o.waitServices || o.serviceFailure != ""):
+		return errors.New("--services=false does not go with --wait-services and --service-failure")
 	case o.pid != "" && o.pid != "private" && o.pid != "host" && !strings.HasPrefix(o.pid, "container:"):
 		return fmt.Errorf("--pid %q: use private, host or container:NAME", o.pid)
 	case o.uts != "" && o.uts != "host":
@@ -158,12 +164,23 @@ func (o *createFlags) hostConfig(f *pflag.FlagSet, c *container.Config) (*contai
 	if f.Changed("init") {
 		h.Init = &o.init
 	}
-	if o.healthOnFailure != "" {
-		h.Annotations = pairs(nil)
-		for k, v := range o.annotations {
-			h.Annotations[k] = v
+	annotate := func(key, value string) {
+		if h.Annotations = maps.Clone(h.Annotations); h.Annotations == nil {
+			h.Annotations = pairs(nil)
 		}
-		h.Annotations[api.HealthOnFailure] = o.healthOnFailure
+		h.Annotations[key] = value
+	}
+	if o.healthOnFailure != "" {
+		annotate(api.HealthOnFailure, o.healthOnFailure)
+	}
+	if f.Changed("services") {
+		annotate(api.Services, strconv.FormatBool(o.services))
+	}
+	if o.waitServices {
+		annotate(api.WaitServices, "true")
+	}
+	if o.serviceFailure != "" {
+		annotate(api.ServiceFailure, o.serviceFailure)
 	}
 	err := o.hostParts(h, c)
 	return h, err
