@@ -250,12 +250,15 @@ func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
 	paused := c.st.State == container.StatePaused
 	c.mu.Unlock()
 	if timeout != 0 {
-		e.stopServices(ctx, c, timeout)
+		if !paused { // a frozen agent would not hear it
+			e.stopServices(ctx, c, timeout)
+		}
 		if err := e.signal(ctx, c, sig); err != nil && !errs.Is(err, errs.Conflict) {
 			return err
 		}
 		if paused {
 			_ = e.ContainerUnpause(ctx, r.ID)
+			e.stopServices(ctx, c, timeout)
 		}
 	}
 	var patience <-chan time.Time

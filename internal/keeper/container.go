@@ -68,6 +68,11 @@ func (c *container) status() wire.Status {
 
 // call asks the agent and waits for its answer.
 func (c *container) call(op string, body any, fds []int) (answer, error) {
+	return c.ask(op, body, fds, func() {})
+}
+
+// ask is call that tells when the question is on its way.
+func (c *container) ask(op string, body any, fds []int, sent func()) (answer, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return answer{}, err
@@ -87,6 +92,7 @@ func (c *container) call(op string, body any, fds []int) (answer, error) {
 	if err := c.ch.Send(agent.Message{ID: id, Op: op, Body: data}, fds...); err != nil {
 		return answer{}, errs.Conflictf("the container's agent has ended")
 	}
+	sent()
 	select {
 	case a := <-reply:
 		return a, a.err

@@ -130,6 +130,10 @@ func (k *Keeper) handle(c *ipc.Conn, m wire.Message, raw []int) {
 		fds.CloseAll()
 		return
 	}
+	if m.Op == "service" {
+		k.handleService(c, m, fds)
+		return
+	}
 	k.work.RLock()
 	defer k.work.RUnlock()
 	defer fds.CloseAll()
@@ -172,8 +176,6 @@ func (k *Keeper) do(m wire.Message, fds *ipc.FDs) (body any, out []int, err erro
 		return with(m, func(r wire.Resize) (any, error) { return nil, k.resize(r) })
 	case "signal":
 		return with(m, func(r wire.Signal) (any, error) { return nil, k.signal(r) })
-	case "service":
-		return with(m, func(r wire.Service) (any, error) { return k.service(r) })
 	case "end":
 		return with(m, func(r wire.Target) (any, error) { return nil, k.end(r.ID) })
 	case "release":

@@ -2,9 +2,11 @@ package keeper
 
 import (
 	"encoding/json"
+	"sync"
 	"time"
 
 	"silo/internal/errs"
+	"silo/internal/ipc"
 	"silo/internal/keeper/wire"
 	"silo/internal/linux"
 	service "silo/internal/service/wire"
@@ -13,8 +15,20 @@ import (
 // maxServiceName bounds the names that an agent may put into a log.
 const maxServiceName = 256
 
+// handleService carries out a request about services. Its answer may take as
+// long as a service takes to start, and an upgrade does not wait for it: only
+// while the question is sent is it held off.
+func (k *Keeper) handleService(conn *ipc.Conn, m wire.Message, fds *ipc.FDs) {
+	fds.CloseAll()
+	k.work.RLock()
+	sent := sync.OnceFunc(k.work.RUnlock)
+	defer sent()
+	body, _, err := with(m, func(r wire.Service) (any, error) { return k.service(r, sent) })
+	k.reply(conn, m.ID, body, nil, err)
+}
+
 // service passes a request about services on to the agent.
-func (k *Keeper) service(r wire.Service) (any, error) {
+func (k *Keeper) service(r wire.Service, sent func()) (any, error) {
 	c, err := k.find(r.ID)
 	if err != nil {
 		return nil, err
@@ -25,7 +39,7 @@ func (k *Keeper) service(r wire.Service) (any, error) {
 	if !running {
 		return nil, errs.Conflictf("container %s is not running", r.ID)
 	}
-	a, err := c.call("service", r.Body, nil)
+	a, err := c.ask("service", r.Body, nil, sent)
 	linux.CloseAll(a.fds)
 	if err != nil {
 		return nil, err
