@@ -56,7 +56,7 @@ func (v *services) Spawn(p *service.Process) (int, error) {
 		return 0, err
 	}
 	for _, s := range pumps {
-		go s.run(v.m)
+		go s.run()
 	}
 	return pid, nil
 }
@@ -150,7 +150,7 @@ func (v *services) stdio(p *service.Process) (stdio []*linux.FD, pumps []*pump, 
 			var r *linux.FD
 			if r, fd, err = linux.Pipe(); err == nil {
 				_ = fd.Chown(int(p.User.UID), -1) // so that it can be opened as /dev/stdout
-				pumps = append(pumps, &pump{f: r.PollFile(), service: p.Service, stream: []string{"", "stdout", "stderr"}[i]})
+				pumps = append(pumps, &pump{f: r.PollFile(), out: v.m.Output, service: p.Service, stream: []string{"", "stdout", "stderr"}[i]})
 			}
 		default:
 			fd, err = linux.Open("/dev/null", linux.ORdwr, 0)
@@ -170,6 +170,7 @@ func (v *services) stdio(p *service.Process) (stdio []*linux.FD, pumps []*pump, 
 type pump struct {
 	f               *os.File
 	service, stream string
+	out             func(service, stream string, data []byte)
 	rest            []byte // of a line
 }
 
@@ -178,7 +179,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, swire.MaxLog); retur
 
 // run reads until all writers have gone. A service that writes faster than its
 // log is written waits, as one does whose terminal is stopped.
-func (p *pump) run(m *service.Manager) {
+func (p *pump) run() {
 	defer p.f.Close()
 	rc, err := p.f.SyscallConn()
 	for err == nil {
@@ -199,7 +200,7 @@ func (p *pump) run(m *service.Manager) {
 			break
 		}
 		if n > 0 {
-			p.take(m, (*buf)[:n])
+			p.take((*buf)[:n])
 		}
 		buffers.Put(buf)
 		if n == 0 || rerr != nil {
@@ -207,32 +208,32 @@ func (p *pump) run(m *service.Manager) {
 		}
 	}
 	if len(p.rest) > 0 {
-		m.Output(p.service, p.stream, p.rest)
+		p.out(p.service, p.stream, p.rest)
 	}
 }
 
 // take passes whole lines on and keeps the rest until its end comes.
-func (p *pump) take(m *service.Manager, data []byte) {
+func (p *pump) take(data []byte) {
 	end := bytes.LastIndexByte(data, '\n') + 1
-	if len(p.rest)+end > 0 && end > 0 {
+	if end > 0 {
 		if len(p.rest) > 0 {
 			first := bytes.IndexByte(data, '\n') + 1
 			line := append(p.rest, data[:first]...)
 			for len(line) > 0 {
 				n := min(len(line), swire.MaxLog)
-				m.Output(p.service, p.stream, line[:n])
+				p.out(p.service, p.stream, line[:n])
 				line = line[n:]
 			}
 			p.rest, data, end = nil, data[first:], end-first
 		}
 		if end > 0 {
-			m.Output(p.service, p.stream, data[:end])
+			p.out(p.service, p.stream, data[:end])
 		}
 		data = data[end:]
 	}
 	p.rest = append(p.rest, data...)
 	if len(p.rest) >= swire.MaxLog {
-		m.Output(p.service, p.stream, p.rest[:swire.MaxLog])
+		p.out(p.service, p.stream, p.rest[:swire.MaxLog])
 		p.rest = append([]byte(nil), p.rest[swire.MaxLog:]...)
 	}
 }
