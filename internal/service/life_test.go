@@ -206,3 +206,39 @@ func TestStopWhileWaitingForRestart(t *testing.T) {
 		}
 	})
 }
+
+// The table of states is whole: each has a name for people, can be reached
+// from dead, and leads back to a state in which nothing runs.
+func TestStates(t *testing.T) {
+	reach := func(from state) map[state]bool {
+		seen := map[state]bool{}
+		todo := []state{from}
+		for len(todo) > 0 {
+			for _, next := range transitions[todo[0]] {
+				if !seen[next] {
+					seen[next] = true
+					todo = append(todo, next)
+				}
+			}
+			todo = todo[1:]
+		}
+		return seen
+	}
+	fromDead := reach(dead)
+	for st := range transitions {
+		if status[st] == "" {
+			t.Errorf("%s has no name for people", st)
+		}
+		if !fromDead[st] {
+			t.Errorf("%s cannot be reached", st)
+		}
+		if back := reach(st); !back[dead] || !back[failed] {
+			t.Errorf("%s does not lead back to dead and failed", st)
+		}
+	}
+	for st := range status {
+		if transitions[st] == nil {
+			t.Errorf("nothing leads out of %s", st)
+		}
+	}
+}

@@ -290,12 +290,6 @@ func (m *Manager) runner(name string) runner {
 	return r
 }
 
-// service finds what runs a service; nil if name is no service that can run.
-func (m *Manager) service(name string) *service {
-	s, _ := m.runner(name).(*service)
-	return s
-}
-
 // note says what of a unit is passed over, in one line and once; status tells
 // all of it.
 func (m *Manager) note(u *unit.Unit) {
