@@ -54,41 +54,32 @@ func id(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
+// The two identities that every container has, also if its image does not
+// know them: they are no accounts of the image.
+const (
+	containerAdministrator = "ContainerAdministrator" // whoever has id 0
+	containerUser          = "ContainerUser"          // no privileges, no account
+)
+
+// containerUserID is user and group of ContainerUser: in 65520 to 65533, which
+// no distribution hands out, and none of the numbers there that images have
+// come to use for users of their own (65532, 65533).
+const containerUserID = 65530
+
 // lookupUser reads "[user][:group]" and further groups against the
-// container's own files. A number needs no entry; a name does.
+// container's own files. A number needs no entry; a name does, unless it is
+// one of the two that every container has.
 func lookupUser(spec string, more []string) (user, error) {
-	u := user{home: "/"}
+	return resolveUser(accounts("/etc/passwd"), accounts("/etc/group"), spec, more)
+}
+
+// resolveUser is lookupUser with the lines of both files.
+func resolveUser(passwd, groups [][]string, spec string, more []string) (user, error) {
 	name, group, hasGroup := strings.Cut(spec, ":")
-	if name == "" {
-		name = "0"
+	u, name, err := findUser(passwd, name)
+	if err != nil {
+		return u, err
 	}
-	number, isNumber := id(name)
-	found := false
-	for _, f := range accounts("/etc/passwd") {
-		if len(f) < 6 {
-			continue
-		}
-		uid, ok := id(f[2])
-		if !ok || (f[0] != name && !(isNumber && uid == number)) {
-			continue
-		}
-		gid, _ := id(f[3])
-		u.uid, u.gid, u.home, name, found = uid, gid, f[5], f[0], true
-		break
-	}
-	if !found {
-		if !isNumber {
-			return u, errs.Invalidf("user %s: unable to find it: no matching entries in passwd file", name)
-		}
-		u.uid = number
-		if number == 0 {
-			u.home = "/root"
-		}
-	}
-	if u.home == "" {
-		u.home = "/"
-	}
-	groups := accounts("/etc/group")
 	if hasGroup && group != "" {
 		gid, err := lookupGroup(groups, group)
 		if err != nil {
@@ -109,6 +100,40 @@ func lookupUser(spec string, more []string) (user, error) {
 		return u, errs.Invalidf("user %s is %d:%d: a container has the ids 0 to %d", spec, u.uid, u.gid, maxID)
 	}
 	return u, nil
+}
+
+// findUser gives the user of a name or number and the name that groups list.
+func findUser(passwd [][]string, name string) (user, string, error) {
+	if name == "" {
+		name = "0"
+	}
+	number, isNumber := id(name)
+	for _, f := range passwd {
+		if len(f) < 6 {
+			continue
+		}
+		uid, ok := id(f[2])
+		if !ok || (f[0] != name && !(isNumber && uid == number)) {
+			continue
+		}
+		gid, _ := id(f[3])
+		u := user{uid: uid, gid: gid, home: f[5]}
+		if u.home == "" {
+			u.home = "/"
+		}
+		return u, f[0], nil
+	}
+	switch {
+	case name == "0":
+		return user{home: "/root"}, name, nil
+	case isNumber:
+		return user{uid: number, home: "/"}, name, nil
+	case name == containerAdministrator:
+		return findUser(passwd, "0")
+	case name == containerUser:
+		return user{uid: containerUserID, gid: containerUserID, home: "/"}, name, nil
+	}
+	return user{home: "/"}, name, errs.Invalidf("user %s: unable to find it: no matching entries in passwd file", name)
 }
 
 func lookupGroup(groups [][]string, name string) (uint32, error) {

@@ -172,9 +172,14 @@ func pack(t testing.TB, kind string, raw []byte) []byte {
 // dockerArchive makes an image archive as `docker save` did before Docker 25.
 func dockerArchive(t testing.TB, tags []string, layers ...[]byte) []byte {
 	t.Helper()
+	return labelledArchive(t, nil, tags, layers...)
+}
+
+func labelledArchive(t testing.TB, labels map[string]string, tags []string, layers ...[]byte) []byte {
+	t.Helper()
 	created := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 	cfg := dockerspec.DockerOCIImage{Image: ocispec.Image{Created: &created, Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}}}
-	cfg.RootFS.Type = "layers"
+	cfg.RootFS.Type, cfg.Config.Labels = "layers", labels
 	e := dockerEntry{RepoTags: tags}
 	var files []string
 	for i, l := range layers {

@@ -390,6 +390,40 @@ func TestLoadAndRemoveAtOnce(t *testing.T) {
 	f.clean(t)
 }
 
+// A built-in image carries its version as a tag: a newer one brings its own and
+// takes the older one's away, but no name that is the user's.
+func TestBuiltinVersions(t *testing.T) {
+	f := newStore(t)
+	add := func(version string) Image {
+		t.Helper()
+		a := labelledArchive(t, map[string]string{versionLabel: version}, []string{"core:latest", "core:" + version, "other:" + version}, pack(t, "gzip", tarOf(t, "v", version)))
+		if err := f.AddBuiltin(t.Context(), "core:latest", bytes.NewReader(a)); err != nil {
+			t.Fatal(err)
+		}
+		img, err := f.Resolve("core")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return img
+	}
+	if got := add("1").RepoTags; !slices.Equal(got, []string{"core:1", "core:latest"}) {
+		t.Errorf("names %q, want core:1 and core:latest", got)
+	}
+	if got := add("2").RepoTags; !slices.Equal(got, []string{"core:2", "core:latest"}) {
+		t.Errorf("names %q, want core:2 and core:latest", got)
+	}
+	if _, err := f.Resolve("core:1"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("core:1 is still there: %v", err)
+	}
+	own := f.small(t, "own", "core:3")
+	if got := add("3").RepoTags; !slices.Equal(got, []string{"core:latest"}) {
+		t.Errorf("names %q, want core:latest alone", got)
+	}
+	if img, err := f.Resolve("core:3"); err != nil || img.ID != own.ID {
+		t.Errorf("core:3 is %s (%v), want the user's %s", img.ID, err, own.ID)
+	}
+}
+
 func TestBuiltin(t *testing.T) {
 	f := newStore(t)
 	v1 := dockerArchive(t, []string{"whatever:1"}, pack(t, "gzip", tarOf(t, "v", "1")))
