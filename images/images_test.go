@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,11 +53,18 @@ func checkArchive(t *testing.T, a Archive) {
 		RepoTags, Layers []string
 	}
 	var config struct {
-		Config struct{ Cmd, Env []string }
+		Config struct {
+			User     string
+			Cmd, Env []string
+			Labels   map[string]string
+		}
 		RootFS struct {
 			DiffIDs []string `json:"diff_ids"`
 		} `json:"rootfs"`
-		History []any
+		History []struct {
+			CreatedBy  string `json:"created_by"`
+			EmptyLayer bool   `json:"empty_layer"`
+		}
 	}
 	sums := map[string]string{}
 	for tr := tar.NewReader(r); ; {
@@ -80,20 +88,36 @@ func checkArchive(t *testing.T, a Archive) {
 		}
 		sums[h.Name] = fmt.Sprintf("%x", hash.Sum(nil))
 	}
-	if len(manifest) != 1 || len(manifest[0].RepoTags) != 1 || manifest[0].RepoTags[0] != a.Reference() {
-		t.Fatalf("manifest: %+v, want the one image %s", manifest, a.Reference())
+	version := config.Config.Labels["org.opencontainers.image.version"]
+	if len(manifest) != 1 || version == "" || !slices.Equal(manifest[0].RepoTags, []string{a.Reference(), a.Name + ":" + version}) {
+		t.Fatalf("manifest: %+v, want the one image %s with the tag of its version %q", manifest, a.Reference(), version)
 	}
 	m := manifest[0]
+	filled := 0
+	for _, h := range config.History {
+		if h.CreatedBy == "" {
+			t.Errorf("history: a step without a command: %+v", h)
+		}
+		if !h.EmptyLayer {
+			filled++
+		}
+	}
 	if sums[m.Config]+".json" != m.Config {
 		t.Errorf("config %s has digest %s", m.Config, sums[m.Config])
 	}
-	if len(m.Layers) == 0 || len(m.Layers) != len(config.RootFS.DiffIDs) || len(m.Layers) != len(config.History) {
-		t.Fatalf("%d layers, %d digests, %d steps of history", len(m.Layers), len(config.RootFS.DiffIDs), len(config.History))
+	if len(m.Layers) == 0 || len(m.Layers) != len(config.RootFS.DiffIDs) || len(m.Layers) != filled {
+		t.Fatalf("%d layers, %d digests, %d steps of history with a layer", len(m.Layers), len(config.RootFS.DiffIDs), filled)
 	}
 	for i, l := range m.Layers {
 		if "sha256:"+sums[l] != config.RootFS.DiffIDs[i] {
 			t.Errorf("layer %s: config says %s", l, config.RootFS.DiffIDs[i])
 		}
+	}
+	if config.Config.User != "ContainerAdministrator" {
+		t.Errorf("user %q, want ContainerAdministrator", config.Config.User)
+	}
+	if got, want := config.Config.Labels["silo.services"] == "true", a.Name == "core"; got != want {
+		t.Errorf("label silo.services is %v, want %v", got, want)
 	}
 	if len(config.Config.Cmd) != 1 || config.Config.Cmd[0] != "sh" || !strings.HasPrefix(strings.Join(config.Config.Env, " "), "PATH=") {
 		t.Errorf("config: %+v, want the command sh and a PATH", config.Config)

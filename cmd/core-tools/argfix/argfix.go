@@ -45,7 +45,6 @@ var Aliases = map[string][]string{
 	"sha1sum":   {"shasum", "-a", "1"},
 	"sha256sum": {"shasum", "-a", "256"},
 	"sha512sum": {"shasum", "-a", "512"},
-	"ss":        {"netstat"},
 	"zcat":      {"gzip", "-d", "-c"},
 }
 

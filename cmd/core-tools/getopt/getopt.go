@@ -34,6 +34,13 @@ func Parse(spec, usage string, long map[string]string) *Set {
 	return s
 }
 
+// Read is Parse for arguments given, without a way to exit: the caller has
+// taken care of --help.
+func Read(spec string, long map[string]string, args []string) (*Set, error) {
+	s := &Set{spec: spec, long: long, values: map[byte][]string{}}
+	return s, s.read(args)
+}
+
 // Name is the name that the command was called by.
 func Name() string {
 	if len(os.Args) == 0 {

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -25,6 +27,7 @@ type imageConfig struct {
 }
 
 type containerConfig struct {
+	User       string
 	Env        []string
 	Cmd        []string
 	WorkingDir string
@@ -37,9 +40,14 @@ type rootFS struct {
 }
 
 type historyItem struct {
-	Created   time.Time `json:"created"`
-	CreatedBy string    `json:"created_by"`
+	Created    time.Time `json:"created"`
+	CreatedBy  string    `json:"created_by"`
+	Comment    string    `json:"comment,omitempty"`
+	EmptyLayer bool      `json:"empty_layer,omitempty"`
 }
+
+// defaultUser is who commands run as: id 0 of etc/passwd.
+const defaultUser = "ContainerAdministrator"
 
 type manifestItem struct {
 	Config   string
@@ -51,6 +59,7 @@ func (d *definition) config(o options, layers []layer) imageConfig {
 	c := imageConfig{
 		Created: epoch, Author: "Silo", Architecture: o.arch, OS: "linux",
 		Config: containerConfig{
+			User: defaultUser,
 			Env: []string{
 				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 				"LANG=C.UTF-8",
@@ -65,11 +74,44 @@ func (d *definition) config(o options, layers []layer) imageConfig {
 		},
 		RootFS: rootFS{Type: "layers"},
 	}
+	maps.Copy(c.Config.Labels, d.labels)
 	for _, l := range layers {
 		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, "sha256:"+l.digest)
-		c.History = append(c.History, historyItem{Created: epoch, CreatedBy: l.history})
+		c.History = append(c.History, historyItem{Created: epoch, CreatedBy: l.history, Comment: l.comment})
 	}
+	// What the config adds is history too, as a build would have written it.
+	setting := func(format string, args ...any) {
+		c.History = append(c.History, historyItem{Created: epoch, CreatedBy: fmt.Sprintf(format, args...), EmptyLayer: true})
+	}
+	for _, k := range slices.Sorted(maps.Keys(c.Config.Labels)) {
+		setting("LABEL %s=%s", k, c.Config.Labels[k])
+	}
+	for _, e := range c.Config.Env {
+		setting("ENV %s", e)
+	}
+	setting("USER %s", c.Config.User)
+	setting("CMD [%q]", c.Config.Cmd[0])
 	return c
+}
+
+// contents says in a few words what a definition adds.
+func (d *definition) contents() string {
+	n := len(d.programs)
+	for _, b := range d.boxes {
+		n += len(b.commands)
+	}
+	for _, p := range d.programs {
+		n += len(p.links)
+	}
+	text := fmt.Sprintf("%d commands", n)
+	units := 0
+	for _, w := range d.wants {
+		units += len(w)
+	}
+	if units > 0 {
+		text += fmt.Sprintf(", %d units of services enabled", units)
+	}
+	return text
 }
 
 // writeArchive writes the image as `docker save` does, compressed, and gives
@@ -109,7 +151,7 @@ func writeTar(w *tar.Writer, d *definition, o options, layers []layer) error {
 	}
 	item := manifestItem{
 		Config:   fmt.Sprintf("%x.json", sha256.Sum256(config)),
-		RepoTags: []string{d.name + ":latest"},
+		RepoTags: []string{d.name + ":latest", d.name + ":" + o.version},
 	}
 	for _, l := range layers {
 		item.Layers = append(item.Layers, l.digest+"/layer.tar")

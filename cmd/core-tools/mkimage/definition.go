@@ -16,6 +16,11 @@ type definition struct {
 	from     *definition
 	programs []program
 	boxes    []box
+	labels   map[string]string
+	files    []string            // folders of the definitions, laid over the root
+	wants    map[string][]string // target to units that it starts
+	start    string              // the target that is started
+	over     map[string]string   // name to the program that takes it from the image below
 }
 
 // program is a command with a file of its own.
@@ -46,7 +51,7 @@ func readDefinition(dir, name string) (*definition, error) {
 		return nil, err
 	}
 	defer f.Close()
-	d := &definition{name: name}
+	d := &definition{name: name, labels: map[string]string{}, wants: map[string][]string{}, over: map[string]string{}}
 	scan := bufio.NewScanner(f)
 	for n := 1; scan.Scan(); n++ {
 		words := strings.Fields(scan.Text())
@@ -85,6 +90,18 @@ func (d *definition) line(dir string, words []string) error {
 		return d.add(ownPath, rest)
 	case "link":
 		return d.link(rest[0], rest[1:])
+	case "over":
+		for _, name := range rest[1:] {
+			d.over[name] = rest[0]
+		}
+	case "label":
+		d.labels[rest[0]] = strings.Join(rest[1:], " ")
+	case "default":
+		d.start = rest[0]
+	case "files":
+		d.files = append(d.files, rest...)
+	case "wants":
+		d.wants[rest[0]] = append(d.wants[rest[0]], rest[1:]...)
 	default:
 		return fmt.Errorf("%s: unknown word", words[0])
 	}

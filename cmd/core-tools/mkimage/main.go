@@ -13,6 +13,11 @@
 //	core|exp NAME...     commands of u-root's cmds/core or cmds/exp
 //	own NAME...          commands of cmd/core-tools/cmds
 //	link NAME OTHER...   further names of a command
+//	over NAME OTHER...   names of the image below that mean this program here
+//	label KEY VALUE      a label of the image
+//	files FOLDER...      folders beside the definition, laid over the root
+//	default TARGET       the systemd target that is started
+//	wants TARGET UNIT... units that a systemd target starts
 package main
 
 import (
@@ -20,7 +25,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 func main() {
@@ -88,9 +92,10 @@ func (b *builder) chain(d *definition) ([]layer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l, err = root.layer("mkimage " + d.name + ": " + strings.ToLower(d.title)); err != nil {
+		if l, err = root.layer("mkimage " + d.name); err != nil {
 			return nil, err
 		}
+		l.comment = d.title + ": " + d.contents()
 		b.layers[d.name] = l
 	}
 	return append(below, l), nil

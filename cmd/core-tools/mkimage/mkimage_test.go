@@ -137,12 +137,12 @@ func TestLayer(t *testing.T) {
 	if !slices.Contains(names, "etc/passwd") {
 		t.Error("no etc/passwd")
 	}
-	for name, mode := range map[string]int64{"tmp/": 0o1777, "root/": 0o700, "bin/": 0o755, "home/user/": 0o755} {
+	for name, mode := range map[string]int64{"tmp/": 0o1777, "root/": 0o700, "bin/": 0o755, "home/ContainerUser/": 0o700} {
 		if h := headers[name]; h == nil || h.Mode != mode {
 			t.Errorf("%s: %+v, want mode %o", name, h, mode)
 		}
 	}
-	if h := headers["home/user/"]; h == nil || h.Uid != 1000 || h.Gid != 1000 {
-		t.Errorf("home/user: %+v, want owner 1000", h)
+	if h := headers["home/ContainerUser/"]; h == nil || h.Uid != 65530 || h.Gid != 65530 {
+		t.Errorf("home/ContainerUser: %+v, want owner 65530", h)
 	}
 }

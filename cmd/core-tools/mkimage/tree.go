@@ -32,7 +32,8 @@ type entry struct {
 type layer struct {
 	tar     []byte
 	digest  string // sha256 of tar in hex
-	history string
+	history string // the command that made it
+	comment string
 }
 
 // tree lays out what the definition adds to the image it is built on.
@@ -51,6 +52,17 @@ func (b *builder) tree(d *definition) (tree, error) {
 		t.file("usr/share/doc/NOTICES", notices, 0o644)
 	}
 	t.file("etc/os-release", osRelease(d, b.version), 0o644)
+	for _, folder := range d.files {
+		if err := t.copyFrom(filepath.Join(b.definitions, folder)); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.enable(d); err != nil {
+		return nil, err
+	}
+	for name, program := range d.over {
+		t.symlink("bin/"+name, program)
+	}
 	for _, p := range d.programs {
 		code, err := b.program(p)
 		if err != nil {
@@ -79,11 +91,39 @@ func (b *builder) tree(d *definition) (tree, error) {
 	return t, nil
 }
 
+// enable makes the links by which systemd's units are enabled.
+func (t tree) enable(d *definition) error {
+	const units, settings = "usr/lib/systemd/system/", "etc/systemd/system/"
+	link := func(name, unit string) error {
+		if _, ok := t[units+unit]; !ok {
+			return fmt.Errorf("%s: no such unit in %s", unit, units)
+		}
+		for dir := path.Dir(settings + name); dir != "etc"; dir = path.Dir(dir) {
+			t.dir(dir, 0o755)
+		}
+		t.symlink(settings+name, "/"+units+unit)
+		return nil
+	}
+	if d.start != "" {
+		if err := link("default.target", d.start); err != nil {
+			return err
+		}
+	}
+	for target, wanted := range d.wants {
+		for _, u := range wanted {
+			if err := link(target+".wants/"+u, u); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // skeleton makes the folders that every program expects.
 func (t tree) skeleton() {
 	for _, dir := range []string{
 		"bin", "dev", "etc", "home", "lib", "mnt", "opt", "proc", "run", "srv", "sys",
-		"usr", "usr/lib", "usr/local", "usr/local/bin", "usr/local/sbin", "usr/share", "usr/share/doc",
+		"usr", "usr/lib", "usr/local", "usr/local/bin", "usr/local/sbin", "usr/share", "usr/share/doc", "usr/share/help",
 		"var", "var/cache", "var/lib", "var/log", "var/spool",
 	} {
 		t.dir(dir, 0o755)
@@ -91,7 +131,9 @@ func (t tree) skeleton() {
 	t.dir("root", 0o700)
 	t.dir("tmp", 0o777|fs.ModeSticky)
 	t.dir("var/tmp", 0o777|fs.ModeSticky)
-	t["home/user"] = entry{mode: fs.ModeDir | 0o755, uid: 1000, gid: 1000}
+	for name, id := range map[string]int{"Administrator": 500, "Guest": 501, "ContainerUser": 65530} {
+		t["home/"+name] = entry{mode: fs.ModeDir | 0o700, uid: id, gid: id}
+	}
 	t.symlink("sbin", "bin")
 	t.symlink("usr/bin", "../bin")
 	t.symlink("usr/sbin", "../bin")
@@ -140,6 +182,11 @@ func (t tree) copyFrom(root string) error {
 		content, err := os.ReadFile(p)
 		if err != nil {
 			return err
+		}
+		for dir := path.Dir(filepath.ToSlash(rel)); dir != "."; dir = path.Dir(dir) {
+			if _, ok := t[dir]; !ok {
+				t.dir(dir, 0o755)
+			}
 		}
 		t.file(filepath.ToSlash(rel), content, 0o644)
 		return nil

@@ -5,16 +5,24 @@ package passwd
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // User is a line of /etc/passwd.
 type User struct {
 	Name, Home, Shell string
 	UID, GID          uint32
+	Password          string // "x": it is in /etc/shadow; "*": there can be none
+	Description       string
 }
+
+// ContainerUserID is the id of the built-in identity ContainerUser, which an
+// image need not know.
+const ContainerUserID = 65530
 
 // Names knows all users and groups.
 type Names struct {
@@ -24,12 +32,22 @@ type Names struct {
 }
 
 // Load reads both files; one that is missing has no names.
-func Load() *Names {
+func Load() *Names { return LoadFrom("") }
+
+// LoadFrom is Load for the system below a folder.
+func LoadFrom(root string) *Names {
 	n := &Names{Groups: map[uint32]string{}, member: map[string][]uint32{}}
-	for _, f := range fields("/etc/passwd", 7) {
-		n.Users = append(n.Users, User{Name: f[0], UID: number(f[2]), GID: number(f[3]), Home: f[5], Shell: f[6]})
+	for _, f := range Fields(root+"/etc/passwd", 7) {
+		uid, err := strconv.ParseUint(f[2], 10, 32)
+		if err != nil || f[0] == "" {
+			continue
+		}
+		description, _, _ := strings.Cut(f[4], ",")
+		n.Users = append(n.Users, User{
+			Name: f[0], UID: uint32(uid), GID: number(f[3]), Home: f[5], Shell: f[6], Password: f[1], Description: description,
+		})
 	}
-	for _, f := range fields("/etc/group", 4) {
+	for _, f := range Fields(root+"/etc/group", 4) {
 		gid := number(f[2])
 		n.Groups[gid] = f[0]
 		for _, m := range strings.Split(f[3], ",") {
@@ -39,8 +57,21 @@ func Load() *Names {
 	return n
 }
 
-func fields(path string, count int) [][]string {
-	data, err := os.ReadFile(path)
+// mostFile limits what is read of a file, in bytes.
+const mostFile = 4 << 20
+
+// Fields reads lines of so many fields apart by colons. Other lines are left
+// out, and so is a file that is none.
+func Fields(path string, count int) [][]string {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	data, err := io.ReadAll(io.LimitReader(f, mostFile))
 	if err != nil {
 		return nil
 	}
@@ -67,6 +98,9 @@ func (n *Names) User(uid uint32) string {
 		if u.UID == uid {
 			return u.Name
 		}
+	}
+	if uid == ContainerUserID {
+		return "ContainerUser"
 	}
 	return strconv.FormatUint(uint64(uid), 10)
 }

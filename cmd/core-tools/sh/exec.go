@@ -29,6 +29,10 @@ func (s *shell) call(ctx context.Context, args []string) ([]string, error) {
 		return append([]string{ownPrefix + args[0]}, args[1:]...), nil
 	case "kill": // a builtin in POSIX and for the library, a program here
 		return append([]string{ownPrefix + "kill"}, s.jobs.killArgs(args[1:])...), nil
+	case "help": // the library's knows its builtins only
+		if path, err := lookPath(hc, manualPath); err == nil {
+			return append([]string{path}, args[1:]...), nil
+		}
 	case "exec":
 		if len(args) > 1 && s.marks.replace[hc.Pos] {
 			return nil, s.replace(hc, args[1:])
@@ -43,6 +47,9 @@ func (s *shell) call(ctx context.Context, args []string) ([]string, error) {
 	}
 	return args, nil
 }
+
+// manualPath is the command that shows the manual of an image.
+const manualPath = "/bin/help"
 
 // ownPrefix marks commands of this shell on their way through the library.
 const ownPrefix = "\x01"

@@ -1,12 +1,10 @@
-// Command ping asks a host for echoes: ping -c 3 host, -6 for IPv6, -i seconds
-// between, -W seconds to wait for each, -s bytes to send. It exits 1 if no
-// answer came.
 package main
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"os"
@@ -16,9 +14,11 @@ import (
 	"time"
 
 	"coretools.silo/getopt"
+	"coretools.silo/table"
 )
 
 type pinger struct {
+	out, errs      io.Writer
 	target         *net.IPAddr
 	fd             int
 	v6, raw        bool
@@ -29,21 +29,37 @@ type pinger struct {
 	times          []time.Duration
 }
 
-func main() {
-	opt := getopt.Parse("46nqc:i:W:w:s:", "ping [-46nq] [-c count] [-i seconds] [-W seconds] [-w seconds] [-s bytes] host", nil)
+// largestEcho is how much fits into an IPv4 packet beside the headers.
+const largestEcho = 65507
+
+// ping asks a host for echoes; its exit code is 1 if no answer came.
+func ping(c *call, args []string) error {
+	opt, err := getopt.Read("46nqc:i:W:w:s:", nil, args)
+	if err != nil {
+		return usageError{err}
+	}
 	if len(opt.Operands) != 1 {
-		opt.Usage("needs one host")
+		return badUsage("needs one host")
 	}
 	number := func(letter byte, otherwise string) float64 {
-		v, err := strconv.ParseFloat(opt.Value(letter, otherwise), 64)
-		if err != nil || v < 0 {
-			opt.Usage("-%c: not a number from 0 up", letter)
+		v, bad := strconv.ParseFloat(opt.Value(letter, otherwise), 64)
+		if bad != nil || v < 0 || v > math.MaxInt32 {
+			err = badUsage("-%c: not a number from 0 up", letter)
 		}
 		return v
 	}
 	count, interval := int(number('c', "0")), number('i', "1")
 	deadline := number('w', "0")
-	p := &pinger{size: int(number('s', "56")), wait: time.Duration(number('W', "2") * float64(time.Second)), id: uint16(os.Getpid())}
+	p := &pinger{
+		out: c.out, errs: c.errs, size: int(number('s', "56")),
+		wait: time.Duration(number('W', "2") * float64(time.Second)), id: uint16(os.Getpid()),
+	}
+	if err != nil {
+		return err
+	}
+	if p.size > largestEcho {
+		return badUsage("-s %d: at most %d", p.size, largestEcho)
+	}
 	network := "ip"
 	if opt.Has('6') {
 		network = "ip6"
@@ -51,22 +67,32 @@ func main() {
 		network = "ip4"
 	}
 	host := opt.Operands[0]
-	var err error
 	if p.target, err = net.ResolveIPAddr(network, host); err != nil {
-		fatal(fmt.Errorf("%s: %s", host, resolveText(err)))
+		fmt.Fprintf(c.errs, "ping: %s: %s\n", table.Clean(host), resolveText(err))
+		return exitCode(2)
 	}
 	p.v6 = p.target.IP.To4() == nil
 	if err := p.open(); err != nil {
-		fatal(err)
+		return err
 	}
-	fmt.Printf("PING %s (%s): %d data bytes\n", host, p.target, p.size)
+	defer syscall.Close(p.fd)
+	if _, err := fmt.Fprintf(c.out, "PING %s (%s): %d data bytes\n", host, p.target, p.size); err != nil {
+		return err
+	}
+	p.series(count, interval, deadline, opt.Has('q'))
+	return p.summary(host)
+}
+
+// series sends requests, interval seconds apart, until count, deadline or a
+// signal ends it; 0 is no end.
+func (p *pinger) series(count int, interval, deadline float64, quiet bool) {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	begin := time.Now()
 	for seq := 0; count == 0 || seq < count; seq++ {
 		start := time.Now()
-		if err := p.once(uint16(seq), opt.Has('q')); err != nil {
-			fmt.Fprintln(os.Stderr, "ping:", err)
+		if err := p.once(uint16(seq), quiet); err != nil {
+			fmt.Fprintln(p.errs, "ping:", err)
 		}
 		if count > 0 && seq == count-1 || deadline > 0 && time.Since(begin).Seconds() >= deadline {
 			break
@@ -77,12 +103,6 @@ func main() {
 		case <-time.After(time.Duration(interval*float64(time.Second)) - time.Since(start)):
 		}
 	}
-	p.summary(host)
-}
-
-func fatal(err error) {
-	fmt.Fprintln(os.Stderr, "ping:", err)
-	os.Exit(2)
 }
 
 func resolveText(err error) string {
@@ -189,7 +209,7 @@ func (p *pinger) once(seq uint16, quiet bool) error {
 		p.received++
 		p.times = append(p.times, took)
 		if !quiet {
-			fmt.Printf("%d bytes from %s: icmp_seq=%d%s time=%.3f ms\n", p.size+8, source(from), seq, ttl, float64(took.Microseconds())/1000)
+			fmt.Fprintf(p.out, "%d bytes from %s: icmp_seq=%d%s time=%.3f ms\n", p.size+8, source(from), seq, ttl, float64(took.Microseconds())/1000)
 		}
 		return nil
 	}
@@ -225,20 +245,21 @@ func source(a syscall.Sockaddr) string {
 	return "?"
 }
 
-func (p *pinger) summary(host string) {
-	fmt.Printf("\n--- %s ping statistics ---\n", host)
+func (p *pinger) summary(host string) error {
+	fmt.Fprintf(p.out, "\n--- %s ping statistics ---\n", host)
 	loss := 0
 	if p.sent > 0 {
 		loss = (p.sent - p.received) * 100 / p.sent
 	}
-	fmt.Printf("%d packets transmitted, %d packets received, %d%% packet loss\n", p.sent, p.received, loss)
+	fmt.Fprintf(p.out, "%d packets transmitted, %d packets received, %d%% packet loss\n", p.sent, p.received, loss)
 	if len(p.times) == 0 {
-		os.Exit(1)
+		return exitCode(1)
 	}
 	least, most, sum := time.Duration(math.MaxInt64), time.Duration(0), time.Duration(0)
 	for _, t := range p.times {
 		least, most, sum = min(least, t), max(most, t), sum+t
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	fmt.Printf("round-trip min/avg/max = %.3f/%.3f/%.3f ms\n", ms(least), ms(sum/time.Duration(len(p.times))), ms(most))
+	_, err := fmt.Fprintf(p.out, "round-trip min/avg/max = %.3f/%.3f/%.3f ms\n", ms(least), ms(sum/time.Duration(len(p.times))), ms(most))
+	return err
 }
