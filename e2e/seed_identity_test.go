@@ -227,7 +227,7 @@ func TestS24SessionZero(t *testing.T) {
 func TestS25NoUserOnTheHost(t *testing.T) {
 	d := useDaemon(t)
 	id := d.sleeper()
-	if got := d.silo("exec", id, "id", "-un"); got != "root" {
+	if got := d.silo("exec", id, "id", "-un"); got != "ContainerAdministrator" {
 		t.Errorf("inside the user is %q", got)
 	}
 	pid := d.field(id, "{{.State.Pid}}")

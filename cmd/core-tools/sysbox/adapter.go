@@ -137,11 +137,11 @@ func writeConfig(w io.Writer, host string, resolver procfs.Resolver, adapters []
 			values = []string{""}
 		}
 		for i, v := range values {
+			text := fmt.Sprintf("   %-*s : %s", wide, label, table.Clean(v))
 			if i > 0 {
-				fmt.Fprintf(&b, "   %*s %s\n", wide+2, "", table.Clean(v))
-				continue
+				text = fmt.Sprintf("   %*s   %s", wide, "", table.Clean(v))
 			}
-			fmt.Fprintf(&b, "   %-*s : %s\n", wide, label, table.Clean(v))
+			b.WriteString(strings.TrimRight(text, " ") + "\n")
 		}
 	}
 	b.WriteString("IP configuration\n")
@@ -155,8 +155,10 @@ func writeConfig(w io.Writer, host string, resolver procfs.Resolver, adapters []
 			continue
 		}
 		fmt.Fprintf(&b, "\n%s %s:\n\n", a.Kind, table.Clean(a.Name))
-		if every {
+		if every && !a.Loopback {
 			line("Physical address", a.MAC)
+		}
+		if every {
 			line("MTU", fmt.Sprint(a.MTU))
 		}
 		if !a.Up {

@@ -27,13 +27,13 @@ func selectObject(c *call, args []string) error {
 	return c.filter(args, func() { c.options.Select = append(c.options.Select, strings.Join(args, ",")) })
 }
 
-// joinWords puts expressions together again that lie in several words: a
-// word without an operator belongs to the one before it.
+// joinWords puts expressions together again that lie in several words: a word
+// starts a new one only if it has an operator and the one before it is whole.
 func joinWords(words []string) (all []string) {
 	open := false
 	for _, w := range words {
 		joins := strings.EqualFold(w, "and") || w == "&&"
-		if len(all) > 0 && (open || joins || !strings.ContainsAny(w, "=<>~")) {
+		if len(all) > 0 && (open || joins || !strings.ContainsAny(w, "=<>~") || !whole(all[len(all)-1])) {
 			all[len(all)-1] += " " + w
 		} else {
 			all = append(all, w)
@@ -41,6 +41,12 @@ func joinWords(words []string) (all []string) {
 		open = joins
 	}
 	return all
+}
+
+// whole tells whether an expression has a value at its end.
+func whole(expression string) bool {
+	parsed, err := table.ParseWhere(expression)
+	return err == nil && parsed[len(parsed)-1].Value != ""
 }
 
 // filter reads JSON, changes it, and writes it on: a table on a terminal or

@@ -77,8 +77,8 @@ func parse(text string) []topic {
 			continue
 		}
 		if head, ok := strings.CutPrefix(line, "= "); ok {
-			names, arguments, _ := strings.Cut(head, " | ")
-			all = append(all, topic{group: group, names: strings.Split(names, ", "), arguments: arguments})
+			names, arguments, _ := strings.Cut(head, " |")
+			all = append(all, topic{group: group, names: strings.Split(names, ", "), arguments: strings.TrimSpace(arguments)})
 			continue
 		}
 		if n := len(all); n > 0 {
@@ -102,6 +102,10 @@ func find(topics []topic, name string) (topic, bool) {
 	return topic{}, false
 }
 
+// mostWide is the width of the names in the overview; more of them get a line
+// of their own.
+const mostWide = 24
+
 // overview lists the topics by group, a line each.
 func overview(topics []topic) string {
 	var b strings.Builder
@@ -112,7 +116,9 @@ func overview(topics []topic) string {
 		if !slices.Contains(groups, t.group) {
 			groups = append(groups, t.group)
 		}
-		wide = max(wide, len(strings.Join(t.names, ", ")))
+		if n := len(strings.Join(t.names, ", ")); n <= mostWide {
+			wide = max(wide, n)
+		}
 	}
 	for _, g := range groups {
 		fmt.Fprintf(&b, "\n%s\n", g)
@@ -122,7 +128,11 @@ func overview(topics []topic) string {
 				if len(t.text) > 0 {
 					brief = t.text[0]
 				}
-				fmt.Fprintf(&b, "  %-*s  %s\n", wide, strings.Join(t.names, ", "), brief)
+				names := strings.Join(t.names, ", ")
+				if len(names) > wide {
+					names += "\n  " + strings.Repeat(" ", wide)
+				}
+				fmt.Fprintf(&b, "  %-*s  %s\n", wide, names, brief)
 			}
 		}
 	}
