@@ -17,7 +17,6 @@ const (
 	FormatError = 1
 	ServerFail  = 2
 	NameError   = 3 // no such name
-	NotDone     = 4
 
 	headerSize = 12
 	flagQR     = 1 << 15

@@ -106,8 +106,17 @@ func ipConfig(c *call, args []string) error {
 		return writeConfig(c.out, host, resolver, adapters, every)
 	}
 	t := &table.Table{Columns: []table.Column{
-		{Name: "name"}, {Name: "description", Detail: true}, {Name: "mac"}, {Name: "ipv4"}, {Name: "ipv6", Detail: true}, {Name: "gateways"},
-		{Name: "dnsServers", Title: "DNS SERVERS"}, {Name: "dnsSearch", Detail: true}, {Name: "mtu", Detail: true}, {Name: "up", Detail: true}, {Name: "hostName", Detail: true},
+		{Name: "name"},
+		{Name: "description", Detail: true},
+		{Name: "mac"},
+		{Name: "ipv4"},
+		{Name: "ipv6", Detail: true},
+		{Name: "gateways"},
+		{Name: "dnsServers", Title: "DNS SERVERS"},
+		{Name: "dnsSearch", Detail: true},
+		{Name: "mtu", Detail: true},
+		{Name: "up", Detail: true},
+		{Name: "hostName", Detail: true},
 	}}
 	for _, a := range adapters {
 		if a.Loopback && !every {

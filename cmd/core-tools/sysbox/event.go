@@ -51,8 +51,14 @@ func getEventLog(c *call, args []string) error {
 		return err
 	}
 	t := &table.Table{Columns: []table.Column{
-		{Name: "index"}, {Name: "time"}, {Name: "level"}, {Name: "source"}, {Name: "message"},
-		{Name: "facility", Detail: true}, {Name: "pid", Detail: true}, {Name: "user", Detail: true},
+		{Name: "index"},
+		{Name: "time"},
+		{Name: "level"},
+		{Name: "source"},
+		{Name: "message"},
+		{Name: "facility", Detail: true},
+		{Name: "pid", Detail: true},
+		{Name: "user", Detail: true},
 	}}
 	for _, e := range slices.Backward(all) {
 		if n, ok := events.Level(e.Level); ok && n > worst || opt.Has('s') && !matches(opt.Value('s', ""), e.Source) {

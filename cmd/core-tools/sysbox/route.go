@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"coretools.silo/procfs"
@@ -61,8 +60,11 @@ func (c *call) printRoutes() error {
 		six  bool
 	}{{"IPv4", false}, {"IPv6", true}} {
 		t := &table.Table{Columns: []table.Column{
-			{Name: "destination", Title: "Network destination"}, {Name: "mask", Title: "Netmask"},
-			{Name: "gateway", Title: "Gateway"}, {Name: "interface", Title: "Interface"}, {Name: "metric", Title: "Metric"},
+			{Name: "destination", Title: "Network destination"},
+			{Name: "mask", Title: "Netmask"},
+			{Name: "gateway", Title: "Gateway"},
+			{Name: "interface", Title: "Interface"},
+			{Name: "metric", Title: "Metric"},
 		}}
 		for _, r := range c.root.Routes() {
 			if r.To.Addr().Is6() != family.six {
@@ -96,7 +98,7 @@ func through(adapters []adapter, r procfs.Route) string {
 		}
 		for _, p := range list {
 			if !r.Gateway.IsValid() || p.Masked().Contains(r.Gateway) || r.Gateway.Is6() && r.Gateway.IsLinkLocalUnicast() {
-				return netip.Addr(p.Addr()).String()
+				return p.Addr().String()
 			}
 		}
 	}

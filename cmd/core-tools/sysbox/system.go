@@ -110,6 +110,9 @@ func (c *call) aboutLimits(r *report) {
 	if l.CPUs >= 0 {
 		r.add("processorLimit", "Processor limit", l.CPUs, ofContainer)
 	}
+	if l.CPUSet != "" {
+		r.add("processorSet", "Processors allowed", l.CPUSet, ofContainer)
+	}
 	if l.Processes >= 0 {
 		r.add("processLimit", "Process limit", l.Processes, ofContainer)
 	}

@@ -94,6 +94,12 @@ func parse(args []string) (request, error) {
 				v, err = value()
 			}
 			err = cmp.Or(err, r.pick(v))
+		case len(a) > 2 && a[0] == '-' && strings.HasSuffix(a, "o"): // -eo pid,comm
+			if err = r.letters(a[:len(a)-1]); err == nil {
+				if v, err = value(); err == nil {
+					err = r.choose(v)
+				}
+			}
 		default:
 			err = r.letters(a)
 		}
