@@ -41,7 +41,7 @@ func getConnections(c *call, args []string) error {
 		{Name: "state"},
 		{Name: "owningProcess", Title: "OWNING PROCESS"},
 		{Name: "processName", Title: "PROCESS NAME"},
-		{Name: "user", Detail: true},
+		{Name: "user"},
 	}}
 	for _, s := range sockets {
 		pid, name := owner(owners, s)

@@ -116,9 +116,9 @@ func TestGetProcess(t *testing.T) {
 
 func TestConnections(t *testing.T) {
 	r := record(t, recorded)
-	golden(t, r, `LOCAL ADDRESS  LOCAL PORT  REMOTE ADDRESS  REMOTE PORT  STATE        OWNING PROCESS  PROCESS NAME
-0.0.0.0               135  0.0.0.0                   0  Listen                   20  sh
-10.97.0.2             135  10.97.0.1             49152  Established               -  -
+	golden(t, r, `LOCAL ADDRESS  LOCAL PORT  REMOTE ADDRESS  REMOTE PORT  STATE        OWNING PROCESS  PROCESS NAME  USER
+0.0.0.0               135  0.0.0.0                   0  Listen                   20  sh            ContainerAdministrator
+10.97.0.2             135  10.97.0.1             49152  Established               -  -             Administrator
 `, "get-nettcpconnection")
 	golden(t, r, `PROTO  LOCAL ADDRESS  FOREIGN ADDRESS  STATE   PID  PROGRAM
 tcp    0.0.0.0:135    0.0.0.0:*        LISTEN   20  sh
