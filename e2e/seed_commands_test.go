@@ -288,10 +288,8 @@ func TestS12ListeningPorts(t *testing.T) {
 		}
 		if number(row["localPort"]) == 135 {
 			mapper = true
-			// Whose files are open is not for other users to see, so the
-			// process is not known; the user is.
-			if row["user"] != "ContainerUser" {
-				t.Errorf("port 135 is of %v, want ContainerUser: %v", row["user"], row)
+			if row["processName"] != "epmap" || number(row["owningProcess"]) <= 0 {
+				t.Errorf("port 135 is of %v, process %v", row["processName"], row["owningProcess"])
 			}
 		}
 	}
