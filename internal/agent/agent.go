@@ -20,6 +20,7 @@ import (
 
 	"silo/internal/agent/wire"
 	"silo/internal/errs"
+	"silo/internal/facts"
 	"silo/internal/ipc"
 	"silo/internal/linux"
 )
@@ -61,8 +62,13 @@ type agent struct {
 
 // Main runs the agent on its channel and returns the exit code.
 func Main() int {
-	if len(os.Args) > 0 && os.Args[0] == initName {
-		return initMain()
+	if len(os.Args) > 0 {
+		switch os.Args[0] {
+		case initName:
+			return initMain()
+		case facts.ReaderName:
+			return facts.Main(os.Stdout)
+		}
 	}
 	debug.SetGCPercent(gcPercent)
 	sock, err := linux.NewSocket(wire.Channel, "channel")
@@ -128,7 +134,7 @@ func (a *agent) serve() {
 			return
 		}
 		switch m.Op { // what may take long holds up no other
-		case "exec":
+		case "exec", "program", "inside":
 			go a.answer(m, fds)
 			continue
 		case "service":
@@ -163,10 +169,10 @@ func (a *agent) answer(m wire.Message, raw []int) {
 		if err = json.Unmarshal(m.Body, &s); err == nil {
 			reply, out, err = a.start(s, fds)
 		}
-	case "exec":
+	case "exec", "program", "inside":
 		var c wire.Command
 		if err = json.Unmarshal(m.Body, &c); err == nil {
-			reply, out, err = a.exec(c, fds)
+			reply, out, err = a.further(m.Op, c, fds)
 		}
 	default:
 		err = errs.New(errs.NotSupported, "agent: unknown request %q", m.Op)

@@ -75,8 +75,9 @@ func (a *agent) setSysctls(list map[string]string) error {
 	return nil
 }
 
-// exec executes a further command in the running container.
-func (a *agent) exec(c wire.Command, fds *ipc.FDs) (any, *linux.FD, error) {
+// exec executes a further command in the running container; program, if
+// there is one, is executed instead of what PATH leads to.
+func (a *agent) exec(c wire.Command, program *linux.FD, fds *ipc.FDs) (any, *linux.FD, error) {
 	a.mu.Lock()
 	main := a.main
 	a.mu.Unlock()
@@ -84,7 +85,7 @@ func (a *agent) exec(c wire.Command, fds *ipc.FDs) (any, *linux.FD, error) {
 		return nil, nil, errs.Conflictf("exec: the container is not running")
 	}
 	if !a.pidns {
-		return a.spawn(c, fds, spawnOptions{})
+		return a.spawn(c, fds, spawnOptions{program: program})
 	}
 	// Children of this thread are to be born in the PID namespace. The thread
 	// cannot come back from there, so it ends with this goroutine.
@@ -105,7 +106,7 @@ func (a *agent) exec(c wire.Command, fds *ipc.FDs) (any, *linux.FD, error) {
 		if err != nil {
 			r.err = errs.Conflictf("exec: join the container's PID namespace: %v", err)
 		} else {
-			r.reply, r.out, r.err = a.spawn(c, fds, spawnOptions{})
+			r.reply, r.out, r.err = a.spawn(c, fds, spawnOptions{program: program})
 		}
 		done <- r
 	}()
@@ -118,6 +119,8 @@ type spawnOptions struct {
 	newPID bool
 	init   bool
 	before []linux.Step
+	// program is executed in place of what the command's first word names.
+	program *linux.FD
 }
 
 // spawn makes the process of a command. With a terminal, its master is the
@@ -134,9 +137,11 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 		return nil, nil, err
 	}
 	env := completeEnv(c, u)
-	program, err := lookupProgram(c.Args, env, c.Dir)
-	if err != nil {
-		return nil, nil, err
+	program := ""
+	if o.program == nil {
+		if program, err = lookupProgram(c.Args, env, c.Dir); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := makeDir(c.Dir); err != nil {
 		return nil, nil, err
@@ -165,6 +170,9 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 	} else {
 		steps = append(steps, commandSteps(c, u)...)
 		exec = linux.StepExec(program, c.Args, env)
+		if o.program != nil {
+			exec = linux.StepExecFD(o.program, c.Args, env)
+		}
 	}
 	f := linux.Fork{Steps: append(steps, exec)}
 	if o.newPID {

@@ -370,8 +370,11 @@ func (k *Keeper) exec(r wire.Exec, fds *ipc.FDs) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Command.ID == "" {
-		return nil, errs.Invalidf("keeper: exec without an id")
+	if err := checkExec(r, fds); err != nil {
+		for _, conn := range conns {
+			conn.Close()
+		}
+		return nil, err
 	}
 	p, err := k.newProcess(c, r.Command.ID, r.Stdio, conns, attach)
 	if err != nil {
@@ -387,7 +390,11 @@ func (k *Keeper) exec(r wire.Exec, fds *ipc.FDs) (any, error) {
 	}
 	c.execs[p.exec] = p // before its end can be told
 	k.mu.Unlock()
-	a, err := c.call("exec", r.Command, p.childFDs())
+	op := "exec"
+	if r.Op != "" {
+		op = r.Op
+	}
+	a, err := c.call(op, r.Command, append(fds.Numbers(), p.childFDs()...))
 	if err == nil {
 		err = p.began(a)
 	}
@@ -400,6 +407,25 @@ func (k *Keeper) exec(r wire.Exec, fds *ipc.FDs) (any, error) {
 	}
 	p.pump()
 	return wire.Started{PID: p.pid}, nil
+}
+
+// checkExec refuses an exec that does not say what to run.
+func checkExec(r wire.Exec, fds *ipc.FDs) error {
+	if r.Command.ID == "" {
+		return errs.Invalidf("keeper: exec without an id")
+	}
+	programs := 0
+	switch r.Op {
+	case "", "inside":
+	case "program":
+		programs = 1
+	default:
+		return errs.New(errs.NotSupported, "keeper: unknown kind of exec %q", r.Op)
+	}
+	if len(fds.List) != programs {
+		return errs.Invalidf("keeper: exec of kind %q came with %d programs, want %d", r.Op, len(fds.List), programs)
+	}
+	return nil
 }
 
 // process finds the command a target names.

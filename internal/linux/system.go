@@ -74,3 +74,18 @@ func CheckKernel(major, minor int) error {
 	}
 	return nil
 }
+
+// FileSystem is the size of one.
+type FileSystem struct {
+	Size, Free int64 // bytes; Free is what anybody may take
+	ReadOnly   bool
+}
+
+// StatFS asks the file system of a path.
+func StatFS(path string) (FileSystem, error) {
+	var s unix.Statfs_t
+	if err := retry(func() error { return unix.Statfs(path, &s) }); err != nil {
+		return FileSystem{}, &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return FileSystem{Size: int64(s.Blocks) * s.Frsize, Free: int64(s.Bavail) * s.Frsize, ReadOnly: s.Flags&unix.ST_RDONLY != 0}, nil
+}

@@ -15,6 +15,10 @@
 //	    │◀─────────────────── done {pid, tty} ───│   executes the command
 //	    │ exec {command} ───────────────────────▶│ any number of times
 //	    │◀─────────────────── done {pid, tty} ───│
+//	    │ program {command} + program ──────────▶│ as exec, but what is executed comes
+//	    │◀─────────────────── done {pid, tty} ───│   as a descriptor
+//	    │ inside {command} ─────────────────────▶│ as exec, of the agent's own reader
+//	    │◀─────────────────── done {pid, tty} ───│   of facts (package facts)
 //	    │◀──────────────────────────── exit ─────│ one for each command started
 //	    │ service {op, action, units} ──────────▶│ ask the supervisor of services
 //	    │◀──────────────── done {services} ──────│   when the action is done
@@ -44,7 +48,7 @@ const Channel = 3
 // Message is everything that travels, in both directions.
 type Message struct {
 	ID    uint64          `json:",omitempty"`
-	Op    string          // hello prepare start exec service done exit end servicelog servicefailed
+	Op    string          // hello prepare root unroot start exec program inside service done exit end servicelog servicefailed
 	Body  json.RawMessage `json:",omitempty"`
 	Error *Error          `json:",omitempty"`
 }

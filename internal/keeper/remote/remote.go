@@ -185,6 +185,18 @@ func (k *Keeper) Exec(ctx context.Context, r wire.Exec, conn *linux.FD) (s wire.
 	return s, err
 }
 
+// ExecProgram runs an open program in a running container; both descriptors
+// stay the caller's, and conn may be nil.
+func (k *Keeper) ExecProgram(ctx context.Context, r wire.Exec, program, conn *linux.FD) (s wire.Started, err error) {
+	r.Op = "program"
+	fds := []int{program.Int()}
+	if conn != nil {
+		fds = append(fds, conn.Int())
+	}
+	_, err = k.call(ctx, "exec", r, &s, fds...)
+	return s, err
+}
+
 // Attach joins a client to a running command.
 func (k *Keeper) Attach(ctx context.Context, r wire.AttachTo, conn *linux.FD) error {
 	_, err := k.call(ctx, "attach", r, nil, conn.Int())

@@ -157,9 +157,11 @@ type Start struct {
 	Attach []Attach
 }
 
-// Exec runs a further command. Descriptors: one if Attach is set.
+// Exec runs a further command. Descriptors: the program, if Op says so, then
+// one if Attach is set.
 type Exec struct {
 	ID      string
+	Op      string        `json:",omitempty"` // "": a program of the image; "program": a descriptor; "inside": the agent's reader
 	Command agent.Command // its ID names the exec
 	Stdio   Stdio
 	Attach  *Attach

@@ -1,0 +1,223 @@
+package facts
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ReadNetwork takes in links, addresses and the default route of the calling
+// thread's network namespace, as the kernel tells them by netlink.
+func (f *Facts) ReadNetwork() {
+	n := &f.Network
+	byIndex := map[uint32]int{}
+	err := dump(syscall.RTM_GETLINK, syscall.AF_UNSPEC, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
+		if len(m.Data) < syscall.SizeofIfInfomsg || len(n.Links) == 64 {
+			return
+		}
+		l := Link{Up: binary.NativeEndian.Uint32(m.Data[8:])&syscall.IFF_UP != 0}
+		for _, a := range attrs {
+			switch a.Attr.Type {
+			case syscall.IFLA_IFNAME:
+				l.Name = Text(strings.TrimRight(string(a.Value), "\x00"))
+			case syscall.IFLA_MTU:
+				l.MTU = int(binary.NativeEndian.Uint32(a.Value))
+			case syscall.IFLA_ADDRESS:
+				l.MAC = colons(a.Value)
+			}
+		}
+		byIndex[binary.NativeEndian.Uint32(m.Data[4:])] = len(n.Links)
+		n.Links = append(n.Links, l)
+	})
+	if err != nil {
+		f.problem("network", err)
+		return
+	}
+	err = dump(syscall.RTM_GETADDR, syscall.AF_UNSPEC, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
+		if len(m.Data) < syscall.SizeofIfAddrmsg {
+			return
+		}
+		i, ok := byIndex[binary.NativeEndian.Uint32(m.Data[4:])]
+		if !ok {
+			return
+		}
+		var local, other string
+		for _, a := range attrs {
+			switch a.Attr.Type {
+			case syscall.IFA_LOCAL:
+				local = address(a.Value)
+			case syscall.IFA_ADDRESS:
+				other = address(a.Value)
+			}
+		}
+		if local == "" {
+			local = other
+		}
+		n.Links[i].Addresses = append(n.Links[i].Addresses, local+"/"+strconv.Itoa(int(m.Data[1])))
+	})
+	if err == nil {
+		err = dump(syscall.RTM_GETROUTE, syscall.AF_INET, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
+			if len(m.Data) < syscall.SizeofRtMsg || m.Data[1] != 0 || m.Data[4] != syscall.RT_TABLE_MAIN {
+				return // not the default route
+			}
+			for _, a := range attrs {
+				if a.Attr.Type == syscall.RTA_GATEWAY && n.Gateway == "" {
+					n.Gateway = address(a.Value)
+				}
+			}
+		})
+	}
+	if err != nil {
+		f.problem("network", err)
+	}
+}
+
+// dump asks the kernel for all objects of a kind.
+func dump(kind, family int, each func(syscall.NetlinkMessage, []syscall.NetlinkRouteAttr)) error {
+	data, err := syscall.NetlinkRIB(kind, family)
+	if err != nil {
+		return os.NewSyscallError("netlink", err)
+	}
+	messages, err := syscall.ParseNetlinkMessage(data)
+	if err != nil {
+		return os.NewSyscallError("netlink", err)
+	}
+	for _, m := range messages {
+		attrs, err := syscall.ParseNetlinkRouteAttr(&m)
+		if err != nil {
+			continue // the end, or a kind that is not asked for
+		}
+		each(m, attrs)
+	}
+	return nil
+}
+
+func colons(b []byte) string {
+	parts := make([]string, len(b))
+	for i := range b {
+		parts[i] = hex.EncodeToString(b[i : i+1])
+	}
+	return strings.Join(parts, ":")
+}
+
+// address writes an address of 4 or 16 bytes. Of version 6 groups are written
+// in full but for leading zeros, and the longest run of zero groups as "::".
+func address(b []byte) string {
+	if len(b) == 4 {
+		return fmt.Sprintf("%d.%d.%d.%d", b[0], b[1], b[2], b[3])
+	}
+	if len(b) != 16 {
+		return ""
+	}
+	var groups [8]uint16
+	for i := range groups {
+		groups[i] = binary.BigEndian.Uint16(b[2*i:])
+	}
+	from, length := -1, 1
+	for i := 0; i < 8; i++ {
+		j := i
+		for j < 8 && groups[j] == 0 {
+			j++
+		}
+		if j-i > length {
+			from, length = i, j-i
+		}
+		i = max(i, j-1)
+	}
+	var out strings.Builder
+	for i := 0; i < 8; i++ {
+		if i == from {
+			out.WriteString("::")
+			i += length - 1
+			continue
+		}
+		if i > 0 && i != from+length {
+			out.WriteByte(':')
+		}
+		out.WriteString(strconv.FormatUint(uint64(groups[i]), 16))
+	}
+	return out.String()
+}
+
+// States of sockets in /proc/net/tcp and udp.
+const (
+	stateEstablished = "01"
+	stateUnconnected = "07"
+	stateListen      = "0A"
+)
+
+// ReadPorts takes in who waits for clients, from a folder like /proc/self/net,
+// and finds the processes among pids whose sockets they are.
+func (f *Facts) ReadPorts(dir, proc string, pids []int) {
+	owners := map[string][]int{} // inode → places in f.Ports
+	for _, protocol := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		for line := range strings.Lines(readSome(dir+"/"+protocol, maxFile)) {
+			w := strings.Fields(line)
+			if len(w) < 10 {
+				continue
+			}
+			if w[3] == stateEstablished && strings.HasPrefix(protocol, "tcp") {
+				f.Network.Connections++
+			}
+			waits := w[3] == stateListen || w[3] == stateUnconnected && strings.HasPrefix(protocol, "udp")
+			ip, port, ok := endpoint(w[1])
+			if !waits || !ok {
+				continue
+			}
+			if len(f.Ports) == MaxPorts {
+				f.Truncated = true
+				return
+			}
+			owners[w[9]] = append(owners[w[9]], len(f.Ports))
+			f.Ports = append(f.Ports, Port{Protocol: protocol, Address: ip, Port: port, UID: number32(w[7])})
+		}
+	}
+	if len(f.Ports) == 0 {
+		return
+	}
+	for _, pid := range pids {
+		for _, inode := range sockets(proc + "/" + strconv.Itoa(pid) + "/fd") {
+			for _, i := range owners[inode] {
+				if f.Ports[i].PID == 0 {
+					f.Ports[i].PID = pid
+				}
+			}
+		}
+	}
+}
+
+// endpoint reads an address as /proc/net writes it: words in the order of the
+// machine's bytes.
+func endpoint(text string) (ip string, port uint16, ok bool) {
+	host, p, _ := strings.Cut(text, ":")
+	raw, err := hex.DecodeString(host)
+	n, perr := strconv.ParseUint(p, 16, 16)
+	if err != nil || perr != nil || len(raw) != 4 && len(raw) != 16 {
+		return "", 0, false
+	}
+	for i := 0; i < len(raw); i += 4 {
+		binary.NativeEndian.PutUint32(raw[i:], binary.BigEndian.Uint32(raw[i:]))
+	}
+	return address(raw), uint16(n), true
+}
+
+// sockets lists the inodes of the sockets that a process has open.
+func sockets(dir string) (out []string) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	for _, name := range names {
+		to, err := os.Readlink(dir + "/" + name)
+		if inode, ok := strings.CutPrefix(to, "socket:["); ok && err == nil {
+			out = append(out, strings.TrimSuffix(inode, "]"))
+		}
+	}
+	return out
+}
