@@ -31,6 +31,8 @@ type Session struct {
 	Name      string    `json:",omitempty"` // container name
 	IDRange   IDRange   // the private user ids
 	Processes int       // how many processes carry the number
+	CPU       int64     // milliseconds of processor time so far
+	Memory    int64     // bytes; of session 0 the resident memory of its processes, shared pages counted for each
 	Since     time.Time // when the session began
 }
 
