@@ -26,12 +26,26 @@ type Properties struct {
 	At         time.Time
 	Inside     string `json:",omitempty"` // why nothing was read inside
 	Truncated  bool   `json:",omitempty"` // there is more than is listed
+	Usage      Usage
 	Properties []Property
 	Processes  []ProcessView
 	Ports      []PortView
 	Users      []UserView
 	Layers     []Layer
 	Disk       *Disk `json:",omitempty"`
+}
+
+// Usage is what a container uses, and what it may use at most; a limit of 0 is
+// none. A container that does not run uses nothing.
+type Usage struct {
+	CPU            int64   // milliseconds of processor time so far
+	CPULimit       float64 // processors
+	Memory         int64   // bytes
+	MemoryLimit    int64
+	Processes      int
+	ProcessLimit   int64
+	HostMemory     int64 // bytes
+	HostProcessors int
 }
 
 // Property is one observable fact, seen from inside and from the host.

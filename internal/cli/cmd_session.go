@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"silo/api"
@@ -15,7 +16,7 @@ func cmdSession(a *app) *cobra.Command {
 	var o listFlags
 	ls := &cobra.Command{
 		Use: "ls [OPTIONS]", Aliases: []string{"list"}, Short: "List the sessions of the host and of the containers",
-		Long:    "All processes of a container carry its session's number, and no other process does:\nsee /proc/PID/sessionid. Session 0 is the host's.",
+		Long:    "All processes of a container carry its session's number, and no other process does:\nsee /proc/PID/sessionid. Session 0 is the host's.\n\nMEMORY is what the container's control group counts; of session 0 it is the resident\nmemory of its processes, shared pages counted for each.",
 		Example: "silo session ls", Args: maxArgs(0),
 	}
 	o.add(ls, false)
@@ -34,10 +35,10 @@ func cmdSession(a *app) *cobra.Command {
 			rows[i] = &sessionRow{list[i], !o.noTrunc}
 		}
 		l := listing{
-			columns: []string{"Number", "Container", "Name", "IDs", "Processes", "Since"},
+			columns: []string{"Number", "Container", "Name", "IDs", "Processes", "CPU", "Memory", "Since"},
 			headers: map[string]string{
 				"Number": "SESSION", "Container": "CONTAINER", "Name": "NAME", "IDs": "IDS", "Processes": "PROCESSES",
-				"Since": "SINCE", "SinceAt": "SINCE",
+				"CPU": "CPU TIME", "Memory": "MEMORY", "Since": "SINCE", "SinceAt": "SINCE",
 			},
 			format: o.format,
 		}
@@ -46,7 +47,7 @@ func cmdSession(a *app) *cobra.Command {
 		}
 		return printRows(a.out, l, rows)
 	}
-	return group("session", "Sessions: which process belongs to which container", ls)
+	return group("session", "Sessions: which process belongs to which container", ls, cmdSessionShow(a), cmdSessionLog(a))
 }
 
 // sessionRow is one line of session ls.
@@ -81,6 +82,12 @@ func (r *sessionRow) IDs() string {
 
 // Processes is how many processes carry the number.
 func (r *sessionRow) Processes() string { return strconv.Itoa(r.s.Processes) }
+
+// CPU is the processor time that its processes have used.
+func (r *sessionRow) CPU() string { return cpuTime(r.s.CPU) }
+
+// Memory is what its processes use of it.
+func (r *sessionRow) Memory() string { return units.BytesSize(float64(r.s.Memory)) }
 
 // Since is how long ago it began.
 func (r *sessionRow) Since() string { return ago(r.s.Since) }

@@ -23,6 +23,8 @@ type terminal struct {
 	// proxy tells that signals go to the container, so that they do not end
 	// this program.
 	proxy bool
+	// undo is done once before raw mode ends.
+	undo func()
 }
 
 func newTerminal(a *app) *terminal {
@@ -84,6 +86,13 @@ func (t *terminal) raw() error {
 	return nil
 }
 
+// onRestore sets what is done when raw mode ends, however that comes.
+func (t *terminal) onRestore(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.undo = f
+}
+
 func (t *terminal) proxying() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,6 +124,10 @@ func (t *terminal) restore() {
 	defer t.mu.Unlock()
 	if t.save == nil {
 		return
+	}
+	if t.undo != nil {
+		t.undo()
+		t.undo = nil
 	}
 	_ = term.Restore(t.in, t.save)
 	t.save = nil

@@ -68,6 +68,9 @@ type Containers interface {
 // Execs is further commands in running containers.
 type Execs interface {
 	ExecCreate(ctx context.Context, ref string, r container.ExecCreateRequest) (id string, err error)
+	// ToolCreate is ExecCreate for a program of the image core, which the
+	// container's own image need not have.
+	ToolCreate(ctx context.Context, ref string, r container.ExecCreateRequest) (id string, err error)
 	ExecStart(ctx context.Context, id string, o engine.ExecStartOptions) error
 	ExecResize(ctx context.Context, id string, height, width uint16) error
 	ExecInspect(ctx context.Context, id string) (container.ExecInspectResponse, error)
@@ -120,6 +123,10 @@ type Host interface {
 	Events(ctx context.Context, since, until time.Time, f filter.Args) (<-chan events.Message, error)
 
 	Sessions(ctx context.Context) ([]api.Session, error)
+	Session(ctx context.Context, number uint32) (api.SessionDetail, error)
+	// SessionLog is what the host's audit log and silod's own hold of a session.
+	SessionLog(ctx context.Context, number uint32) ([]api.SessionRecord, error)
+	Properties(ctx context.Context, ref string) (api.Properties, error)
 	Disks(ctx context.Context) ([]api.Disk, error)
 	// DiskMount shows the file system of a container at an absolute host
 	// path; DiskUnmount takes it away again.

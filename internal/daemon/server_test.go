@@ -189,6 +189,10 @@ func TestRequests(t *testing.T) {
 		{"GET", "/silo/sessions", "", 200, call{"Sessions", nil}},
 		{"GET", "/silo/services/web", "", 200, call{"Services", []any{"web"}}},
 		{"POST", "/silo/services/web", `{"Action":"stop","Units":["a"]}`, 200, call{"ServiceAction", []any{"web", api.ServiceRequest{Action: "stop", Units: []string{"a"}}}}},
+		{"GET", "/silo/sessions/7", "", 200, call{"Session", []any{uint32(7)}}},
+		{"GET", "/silo/sessions/7/log", "", 200, call{"SessionLog", []any{uint32(7)}}},
+		{"GET", "/silo/properties/web", "", 200, call{"Properties", []any{"web"}}},
+		{"POST", "/silo/tools/web", `{"Cmd":["systeminfo"]}`, 201, call{"ToolCreate", []any{"web", container.ExecCreateRequest{Cmd: []string{"systeminfo"}}}}},
 		{"GET", "/silo/disks", "", 200, call{"Disks", nil}},
 		{"POST", "/silo/disks/web/mount", `{"Path":"/mnt"}`, 204, call{"DiskMount", []any{"web", api.DiskMountRequest{Path: "/mnt"}}}},
 		{"POST", "/silo/disks/unmount?path=/mnt", "", 204, call{"DiskUnmount", []any{"/mnt"}}},
@@ -216,7 +220,7 @@ func TestErrorsOfTheBackend(t *testing.T) {
 	d := start(t, &stub{err: errs.NotFoundf("no such thing: web")})
 	d.pull = func(context.Context, Progress) error { return d.stub.err }
 	for _, r := range routes {
-		path := strings.NewReplacer("{name}", "web", "{id}", "web", "{container}", "web").Replace(r.path)
+		path := strings.NewReplacer("{name}", "web", "{id}", "web", "{container}", "web", "{number}", "7").Replace(r.path)
 		body := `{"Image":"core","Cmd":["x"],"Path":"/mnt"}`
 		switch r.path {
 		case "/_ping", "/version":

@@ -282,6 +282,22 @@ func (b *stub) Events(ctx context.Context, since, until time.Time, f filter.Args
 	close(ch)
 	return ch, b.note("Events", since, until, f)
 }
+func (b *stub) Session(_ context.Context, n uint32) (api.SessionDetail, error) {
+	return api.SessionDetail{List: []api.ProcessView{}}, b.note("Session", n)
+}
+
+func (b *stub) SessionLog(_ context.Context, n uint32) ([]api.SessionRecord, error) {
+	return nil, b.note("SessionLog", n)
+}
+
+func (b *stub) Properties(_ context.Context, ref string) (api.Properties, error) {
+	return api.Properties{}, b.note("Properties", ref)
+}
+
+func (b *stub) ToolCreate(_ context.Context, ref string, r container.ExecCreateRequest) (string, error) {
+	return "e1", b.note("ToolCreate", ref, r)
+}
+
 func (b *stub) Sessions(context.Context) ([]api.Session, error) { return nil, b.note("Sessions") }
 func (b *stub) Disks(context.Context) ([]api.Disk, error)       { return nil, b.note("Disks") }
 func (b *stub) DiskMount(_ context.Context, ref string, r api.DiskMountRequest) error {

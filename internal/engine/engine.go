@@ -57,6 +57,7 @@ type Engine struct {
 	cgroups cgroup.Layout
 	filters *seccomp.Cache
 	bus     event.Bus
+	events  *event.Log
 	ids     *idAllocator
 	volumes *volumeStore
 	bases   baseMounts
@@ -86,6 +87,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	defer func() {
 		if err != nil {
 			e.cancel()
+			if e.events != nil {
+				_ = e.events.Close() // the error that is on its way says more
+			}
 		}
 	}()
 	for _, dir := range []string{o.Data, e.containersDir(), o.Run, filepath.Join(o.Data, "seccomp")} {
@@ -94,6 +98,9 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		}
 	}
 	if e.id, err = loadID(o.Data); err != nil {
+		return nil, err
+	}
+	if e.events, err = event.OpenLog(e.eventLogPath()); err != nil {
 		return nil, err
 	}
 	if e.cgroups, err = cgroup.Detect(); err != nil {
@@ -179,6 +186,7 @@ func (e *Engine) Close() error {
 		c.closeDescriptors()
 	}
 	e.bases.close()
+	errList = append(errList, e.events.Close())
 	k := e.keep()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -236,10 +244,12 @@ func (e *Engine) emit(c *Container, action events.Action, extra map[string]strin
 		attrs[k] = v
 	}
 	now := time.Now()
-	e.bus.Publish(events.Message{
+	m := events.Message{
 		Type: events.ContainerEventType, Action: action, Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
 		Actor: events.Actor{ID: r.ID, Attributes: attrs},
-	})
+	}
+	e.bus.Publish(m)
+	e.events.Add(c.lastSession(), m)
 }
 
 func (e *Engine) imageEvent(action events.Action, id, name string) {

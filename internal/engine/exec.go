@@ -24,6 +24,10 @@ type execution struct {
 	code *int
 	ran  bool
 	done chan struct{}
+	// quiet ones are Silo's own: no event tells of them.
+	quiet bool
+	// tool is run from the image core, whatever image the container has.
+	tool bool
 }
 
 // maxExecs bounds how many ended execs of one container are remembered.
@@ -176,7 +180,7 @@ func (e *Engine) prepareExec(id string, o ExecStartOptions) (*execution, wire.Ex
 }
 
 func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *linux.FD) error {
-	s, err := e.keep().Exec(context.WithoutCancel(ctx), req, fd)
+	s, err := e.runProgram(context.WithoutCancel(ctx), x, req, fd)
 	if err != nil {
 		code := 126
 		if errs.Is(err, errs.NoCommand) {
@@ -211,6 +215,9 @@ func (x *execution) finish(code int) bool {
 func (e *Engine) execSeen(o wire.Exit) {
 	if x, err := e.findExec(o.Exec); err == nil {
 		if !x.finish(o.Code) {
+			return
+		}
+		if x.quiet {
 			return
 		}
 		e.emit(x.c, events.ActionExecDie, map[string]string{"execID": o.Exec, "exitCode": itoa(o.Code)})

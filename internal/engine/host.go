@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 
@@ -127,59 +126,6 @@ func (e *Engine) DiskUsage(ctx context.Context) (system.DiskUsage, error) {
 // Events delivers what happens.
 func (e *Engine) Events(ctx context.Context, since, until time.Time, f filter.Args) (<-chan events.Message, error) {
 	return e.bus.Subscribe(ctx, since, until, f), nil
-}
-
-// Sessions lists the host's session 0 and one for each running container.
-func (e *Engine) Sessions(context.Context) ([]api.Session, error) {
-	counts, first := sessionCounts()
-	out := []api.Session{{Number: 0, Processes: counts[0], Since: first, IDRange: api.IDRange{First: 0, Count: 65536}}}
-	for _, c := range e.all() {
-		r, st := c.record(), c.state()
-		if st.PID == 0 {
-			continue
-		}
-		s := api.Session{Number: st.Session, Container: r.ID, Name: r.Name, IDRange: api.IDRange{First: r.FirstID, Count: rangeSize}, Since: st.Started, Processes: counts[st.Session]}
-		if st.Session == 0 { // no audit in the kernel: the cgroup says which processes
-			c.mu.Lock()
-			if c.box != nil {
-				if pids, err := c.box.group.Procs(); err == nil {
-					s.Processes = len(pids)
-				}
-			}
-			c.mu.Unlock()
-		}
-		out = append(out, s)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Number < out[j].Number })
-	return out, nil
-}
-
-// sessionCounts counts processes by audit session; those without one are
-// session 0's. It also tells when the host was started.
-func sessionCounts() (map[uint32]int, time.Time) {
-	counts := map[uint32]int{}
-	entries, _ := os.ReadDir("/proc")
-	for _, p := range entries {
-		if _, err := strconv.Atoi(p.Name()); err != nil {
-			continue
-		}
-		data, err := os.ReadFile("/proc/" + p.Name() + "/sessionid")
-		n, perr := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 32)
-		if err != nil || perr != nil || uint32(n) == ^uint32(0) {
-			n = 0
-		}
-		counts[uint32(n)]++
-	}
-	var boot time.Time
-	data, _ := os.ReadFile("/proc/stat")
-	for _, line := range strings.Split(string(data), "\n") {
-		if v, ok := strings.CutPrefix(line, "btime "); ok {
-			if n, err := strconv.ParseInt(v, 10, 64); err == nil {
-				boot = time.Unix(n, 0)
-			}
-		}
-	}
-	return counts, boot
 }
 
 // Disks lists the sandbox disks.

@@ -91,8 +91,9 @@ type Container struct {
 	waiters  []chan struct{} // for the end of the next run
 	pending  []pendingAttach
 	health   *healthState
-	stopping bool   // stop, kill or remove was asked: no restart
-	detail   string // why it is broken
+	stopping bool       // stop, kill or remove was asked: no restart
+	detail   string     // why it is broken
+	reading  sync.Mutex // held while its inside is read: one reader at a time
 	save     sync.Mutex
 	dirty    bool
 }

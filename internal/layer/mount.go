@@ -57,3 +57,14 @@ func mountLoop(path string) (*linux.FD, error) {
 	defer loop.FD.Close()
 	return linux.MountFS("erofs", []linux.FSOption{{Key: "source", Value: loop.Device}, {Key: "ro"}}, linux.AttrReadOnly|linux.AttrNoDev)
 }
+
+// MountsFiles tells whether this kernel mounts the base at path from its file,
+// without a loop device (6.12).
+func MountsFiles(path string) (bool, error) {
+	m, err := mountFile(path)
+	m.Close()
+	if errors.Is(err, syscall.ENOTBLK) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -45,6 +45,9 @@ func (v *view) match() {
 	for _, p := range earlier { // ended meanwhile
 		delete(inside, number(p))
 	}
+	if !v.out.PIDs { // the reader may look at other users' processes, and so at the agent
+		delete(inside, v.out.Agent)
+	}
 	var rest []*facts.Process
 	for _, p := range inside {
 		rest = append(rest, p)

@@ -25,6 +25,7 @@ type Outside struct {
 	Paused      bool
 	PIDs        bool   // isolation pid: numbers inside are its own
 	Main        int    // process of its command on the host
+	Agent       int    // process of its agent, which is none of the container's
 	Session     uint32 // 0: the kernel has none
 	Hostname    string // of the record
 	Args        []string
@@ -118,6 +119,10 @@ func Evaluate(in *facts.Facts, why string, out *Outside) api.Properties {
 	v := &view{in: in, why: why, out: out}
 	v.match()
 	p := api.Properties{Inside: why, Session: out.Session, Truncated: out.Truncated || in != nil && in.Truncated}
+	p.Usage = api.Usage{
+		CPU: out.CPU, CPULimit: out.SetCPUs, Memory: out.Memory, MemoryLimit: out.SetMemory, Processes: len(out.Processes), ProcessLimit: out.SetPids,
+		HostMemory: out.System.Memory, HostProcessors: out.System.Processors,
+	}
 	p.Processes = v.processes()
 	p.Ports = v.ports()
 	p.Users = v.users(p.Processes)

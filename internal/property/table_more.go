@@ -74,7 +74,7 @@ var processTable = []entry{
 		inside: "/proc", outside: "its control group and the host's /proc", in: countInside, out: countOutside,
 		note: func(v *view) string {
 			if n := v.unlike(); n > 0 && v.in != nil {
-				return fmt.Sprintf("%d of them are not the same from both sides", n)
+				return fmt.Sprintf("not the same from both sides: %d of them", n)
 			}
 			return ""
 		},

@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"silo/api"
+	"silo/internal/disk"
+	"silo/internal/errs"
+	"silo/internal/facts"
+	"silo/internal/linux"
+	"silo/internal/property"
+)
+
+// rootTimeout bounds how long silod waits for a file system that a container
+// may serve by itself.
+const rootTimeout = 2 * time.Second
+
+// Properties compares what can be observed of a container from inside and
+// from the host.
+func (e *Engine) Properties(ctx context.Context, ref string) (api.Properties, error) {
+	c, err := e.find(ref)
+	if err != nil {
+		return api.Properties{}, err
+	}
+	r, st := c.record(), c.state()
+	if st.State == container.StateDead {
+		return api.Properties{}, errs.Conflictf("container %s is broken: %s", r.Name, c.broken())
+	}
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	out := e.outside(c, r, st)
+	var in *facts.Facts
+	why := "the container is not running"
+	switch {
+	case out.Paused:
+		why = "the container is paused: nothing can run inside"
+	case out.Running:
+		out.Earlier = e.hostProcesses(c, st)
+		if in, err = e.readInside(ctx, c, r); err != nil {
+			in, why = nil, err.Error()
+		} else {
+			why = ""
+		}
+	}
+	if out.Running || out.Paused {
+		e.outsideLive(c, r, st, out)
+	} else {
+		e.outsideStopped(ctx, c, r, out)
+	}
+	p := property.Evaluate(in, why, out)
+	p.Container, p.Name, p.State, p.At, p.Isolation = r.ID, r.Name, string(st.State), time.Now(), "process"
+	if r.PID {
+		p.Isolation = "pid"
+	}
+	return p, nil
+}
+
+// outside is what records tell, whether the container runs or not.
+func (e *Engine) outside(c *Container, r *configRecord, st stateRecord) *property.Outside {
+	h := r.HostConfig
+	o := &property.Outside{
+		Running: st.State == container.StateRunning, Paused: st.State == container.StatePaused, PIDs: r.PID, Main: st.PID, Agent: st.Agent, Session: st.Session,
+		Hostname: hostname(r), Terminal: r.Config.Tty, User: r.Config.User, FirstID: r.FirstID, IDs: rangeSize, Network: string(h.NetworkMode),
+		Args: slices.Concat(r.Config.Entrypoint, r.Config.Cmd), Removed: h.AutoRemove,
+		SetMemory: h.Memory, SetCPUs: float64(h.NanoCPUs) / 1e9, AgentTasks: agentThreads, Account: hostAccounts(), Services: e.serviceView(c),
+	}
+	if h.CPUQuota > 0 && h.CPUPeriod > 0 {
+		o.SetCPUs = float64(h.CPUQuota) / float64(h.CPUPeriod)
+	}
+	if h.PidsLimit != nil && *h.PidsLimit > 0 {
+		o.SetPids = *h.PidsLimit
+	}
+	if o.Network == "nat" {
+		o.Subnet, o.Gateway = e.net.Subnet().String(), e.net.Gateway().String()
+	}
+	if ep := st.Endpoint; ep != nil {
+		o.IP, o.MAC = ep.IP.String(), ep.MAC
+		for _, p := range ep.Ports {
+			ip := "0.0.0.0"
+			if p.HostIP.IsValid() {
+				ip = p.HostIP.String()
+			}
+			o.Published = append(o.Published, property.Published{Protocol: p.Proto, HostIP: ip, HostPort: p.HostPort, ContainerPort: p.ContainerPort})
+		}
+	}
+	o.Chain, o.Disk = e.chainOf(c, r), e.diskOf(c, r)
+	o.ReadMachine("/proc", "/sys")
+	counts, _ := sessionCounts()
+	o.HostSession = counts[0]
+	return o
+}
+
+// hostAccounts gives the names of the host's accounts by id.
+func hostAccounts() func(uint32) string {
+	var host facts.Facts
+	host.ReadRoot(facts.OwnRoot(), nil)
+	names := map[uint32]string{}
+	for _, u := range host.Users {
+		if names[u.UID] == "" {
+			names[u.UID] = u.Name
+		}
+	}
+	return func(uid uint32) string { return names[uid] }
+}
+
+// chainOf lists the layers of a container, nearest first.
+func (e *Engine) chainOf(c *Container, r *configRecord) (out []api.Layer) {
+	var paths []string
+	data, err := os.ReadFile(filepath.Join(c.dir, "layerchain.json"))
+	if err != nil || json.Unmarshal(data, &paths) != nil {
+		return nil
+	}
+	for _, p := range paths {
+		out = append(out, api.Layer{Path: p, Size: treeSize(p)})
+	}
+	if base, err := e.layers.Base(r.ImageID); err == nil {
+		out = append(out, api.Layer{Path: base.Path, Size: base.Size, Base: true})
+	}
+	return out
+}
+
+func (e *Engine) diskOf(c *Container, r *configRecord) api.Disk {
+	d := api.Disk{Container: r.ID, Name: r.Name, Path: filepath.Join(c.dir, "sandbox.vhdx")}
+	allocated, _, err := disk.Usage(d.Path)
+	if err != nil {
+		return api.Disk{}
+	}
+	d.Allocated, d.Size, d.Device, d.Mounts = allocated, r.DiskSize, e.deviceOf(c), e.shown(r.ID)
+	return d
+}
+
+// hostProcesses lists a container's processes but its agent, as the host sees
+// them: those in its control group.
+func (e *Engine) hostProcesses(c *Container, st stateRecord) []facts.Process {
+	c.mu.Lock()
+	b := c.box
+	c.mu.Unlock()
+	if b == nil || b.group == nil {
+		return nil
+	}
+	pids, err := b.group.Procs()
+	if err != nil {
+		return nil
+	}
+	pids = slices.DeleteFunc(pids, func(p int) bool { return p == st.Agent })
+	slices.Sort(pids)
+	list, _ := facts.Processes("/proc", pids)
+	return list
+}
+
+// outsideLive adds what the host sees of a running container: its namespaces,
+// root folder, processes, limits.
+func (e *Engine) outsideLive(c *Container, r *configRecord, st stateRecord, o *property.Outside) {
+	o.Processes = e.hostProcesses(c, st)
+	pids := make([]int, len(o.Processes))
+	for i, p := range o.Processes {
+		pids[i] = p.PID
+	}
+	agent := "/proc/" + strconv.Itoa(st.Agent)
+	o.ReadPorts(agent+"/net", "/proc", pids)
+	o.Problems = map[string]string{}
+	process, err := linux.PidfdOpen(st.Agent)
+	if err == nil {
+		err = linux.InHostAndNetworkOf(process, func() { o.ReadHostname(); o.ReadNetwork() })
+		process.Close()
+	}
+	if err != nil {
+		o.Problems["hostname"], o.Problems["network"] = err.Error(), err.Error()
+	}
+	readRoot(&o.Facts, agent+"/root", r.Config.Env)
+	c.mu.Lock()
+	b := c.box
+	c.mu.Unlock()
+	if b != nil && b.group != nil {
+		l := b.group.Limits()
+		o.Limits = facts.Limits{Memory: l.Memory, CPUs: l.CPUs, CPUSet: l.CPUSet, Processes: l.Processes}
+		o.Cgroup = b.group.Path()
+		if s, err := b.group.Stats(); err == nil {
+			o.CPU, o.Memory = int64(s.CPU.Total/1e6), int64(s.Memory.Usage)
+		}
+	}
+	o.Limits.Namespaces = facts.Namespaces("/proc/" + strconv.Itoa(st.PID))
+}
+
+// readRoot reads a container's files from outside; one that does not answer
+// in time is given up.
+func readRoot(f *facts.Facts, path string, env []string) {
+	done := make(chan facts.Facts, 1)
+	go func() {
+		var got facts.Facts
+		dir, err := linux.Open(path, linux.OPath|linux.ODirectory, 0)
+		if err != nil {
+			got.Problems = map[string]string{"os": err.Error(), "users": err.Error(), "timezone": err.Error(), "dns": err.Error(), "disk": err.Error()}
+		} else {
+			defer dir.Close()
+			got.ReadRoot(facts.RootAt(dir), env)
+			got.ReadDisk(dir.Path())
+		}
+		done <- got
+	}()
+	var got facts.Facts
+	select {
+	case got = <-done:
+	case <-time.After(rootTimeout):
+		why := "its file system does not answer"
+		got.Problems = map[string]string{"os": why, "users": why, "timezone": why, "dns": why, "disk": why, "hostname-file": why}
+	}
+	takeRoot(f, &got)
+}
+
+// takeRoot moves what ReadRoot and ReadDisk fill in.
+func takeRoot(f, got *facts.Facts) {
+	f.System.OS, f.System.Release, f.System.Language, f.System.TimeZone = got.System.OS, got.System.Release, got.System.Language, got.System.TimeZone
+	f.System.HostnameFile, f.Users, f.Disk, f.Network.Nameservers = got.System.HostnameFile, got.Users, got.Disk, got.Network.Nameservers
+	f.Truncated = f.Truncated || got.Truncated
+	for k, v := range got.Problems {
+		if f.Problems == nil {
+			f.Problems = map[string]string{}
+		}
+		f.Problems[k] = v
+	}
+}
+
+// outsideStopped reads the files of a container that does not run.
+func (e *Engine) outsideStopped(ctx context.Context, c *Container, r *configRecord, o *property.Outside) {
+	why := "the container is being changed"
+	if c.tryLock() {
+		defer c.unlock()
+		m, err := e.rootOf(ctx, c)
+		if err == nil {
+			defer m.Close()
+			o.ReadRoot(facts.RootAt(m), r.Config.Env)
+			return
+		}
+		why = err.Error()
+	}
+	o.Problems = map[string]string{"os": why, "users": why, "timezone": why, "dns": why}
+}
+
+// tryLock is lock for who has something else to say if the right is taken.
+func (c *Container) tryLock() bool {
+	select {
+	case c.op <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// serviceView tells what the agent says of services.
+func (e *Engine) serviceView(c *Container) property.ServiceView {
+	list, err := e.services(c)
+	if errs.Is(err, errs.NotSupported) {
+		return property.ServiceView{}
+	}
+	v := property.ServiceView{Supported: true}
+	if err != nil {
+		v.Problem = err.Error()
+	}
+	for _, running := range list {
+		v.Total++
+		if running {
+			v.Running++
+		}
+	}
+	return v
+}
+
+// services gives the services of a container by name, and which run.
+func (e *Engine) services(*Container) (map[string]bool, error) {
+	return nil, errs.New(errs.NotSupported, "services: this version of Silo supervises none")
+}
+
+var errReader = errors.New("read inside: the reader did not end in time")
