@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -175,32 +176,85 @@ func printGroup(w io.Writer, group string, p *api.Properties) error {
 			rows = append(rows, x)
 		}
 	}
-	lists := map[string]func(io.Writer){
-		"processes": func(w io.Writer) { processTable(w, p.Processes) }, "ports": func(w io.Writer) { portTable(w, p.Ports) },
-		"users": func(w io.Writer) { userTable(w, p.Users) }, "disk": func(w io.Writer) { layerTable(w, p) },
+	var list grid
+	switch group {
+	case "processes":
+		list = processTable(p.Processes)
+	case "ports":
+		list = portTable(p.Ports)
+	case "users":
+		list = userTable(p.Users)
+	case "disk":
+		list = layerTable(p)
 	}
-	some := map[string]int{"processes": len(p.Processes), "ports": len(p.Ports), "users": len(p.Users), "disk": len(p.Layers)}
-	if len(rows) == 0 && some[group] == 0 {
+	if len(rows) == 0 && len(list) < 2 {
 		return nil
 	}
 	fmt.Fprintf(w, "\n%s\n", strings.ToUpper(group))
-	err := tabulate(w, func(w io.Writer) {
-		for _, x := range rows {
-			mark := ""
-			if x.Answer != x.Want && x.Answer != api.NotSupported {
-				mark = "!"
+	var own grid
+	for _, x := range rows {
+		mark := ""
+		if x.Answer != x.Want && x.Answer != api.NotSupported && p.Inside == "" {
+			mark = "!"
+		}
+		line := gridLine{cells: []string{x.Title, dash(x.Inside), dash(x.Outside), mark + string(x.Answer), x.Belongs}}
+		if x.Answer != api.NotSupported || mark != "" {
+			line.detail = x.Detail
+		}
+		own = append(own, line)
+	}
+	if err := own.print(w); err != nil || len(list) < 2 {
+		return err
+	}
+	fmt.Fprintln(w)
+	return list.print(w)
+}
+
+// grid is a table whose lines may carry a remark below them.
+type grid []gridLine
+
+type gridLine struct {
+	cells  []string
+	detail string
+}
+
+// print lines the cells up; remarks do not count for that.
+func (g grid) print(w io.Writer) error {
+	var widths []int
+	for _, l := range g {
+		for i, c := range l.cells {
+			if i == len(widths) {
+				widths = append(widths, 0)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\t%s\n", x.Title, dash(x.Inside), dash(x.Outside), mark, x.Answer, x.Belongs)
-			if x.Detail != "" && x.Answer != api.NotSupported || mark != "" && x.Detail != "" {
-				fmt.Fprintf(w, "\t  %s\t\t\t\n", strings.TrimSpace(x.Detail))
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	for _, l := range g {
+		var b strings.Builder
+		for i, c := range l.cells {
+			b.WriteString(c)
+			if i < len(l.cells)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+3))
 			}
 		}
-	})
-	if err == nil && some[group] > 0 {
-		fmt.Fprintln(w)
-		err = tabulate(w, lists[group])
+		b.WriteByte('\n')
+		if l.detail != "" {
+			b.WriteString("    " + l.detail + "\n")
+		}
+		if _, err := io.WriteString(w, b.String()); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
+}
+
+// gridRow makes a line of a grid.
+func gridRow(detail string, cells ...any) gridLine {
+	l := gridLine{detail: detail}
+	for _, c := range cells {
+		l.cells = append(l.cells, fmt.Sprint(c))
+	}
+	return l
 }
 
 func dash(s string) string {
@@ -218,21 +272,18 @@ func pairOf(in, out any, known bool) string {
 	return fmt.Sprintf("%v | %v", in, out)
 }
 
-func processTable(w io.Writer, list []api.ProcessView) {
-	fmt.Fprintln(w, "PROCESS\tSESSION\tPARENT\tUSER INSIDE\tUSER OUTSIDE\tNAME\tEXECUTABLE\tANSWER")
+func processTable(list []api.ProcessView) grid {
+	g := grid{gridRow("", "PROCESS", "SESSION", "PARENT", "USER INSIDE", "USER OUTSIDE", "NAME", "EXECUTABLE", "ANSWER")}
 	for _, p := range list {
 		in := p.PIDInside != 0
-		number, parent := pairOf(p.PIDInside, p.PID, in), pairOf(p.ParentInside, p.Parent, in)
 		inside := "-"
 		if in {
 			inside = accountText(p.UserInside, int64(p.UIDInside))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", number, pairOf(p.SessionInside, p.Session, in), parent, inside,
-			accountText(p.User, int64(p.UID)), pairOf(p.NameInside, p.Name, in), pairOf(p.ExecutableInside, p.Executable, in), p.Answer)
-		if p.Detail != "" {
-			fmt.Fprintf(w, "\t  %s\n", p.Detail)
-		}
+		g = append(g, gridRow(p.Detail, pairOf(p.PIDInside, p.PID, in), pairOf(p.SessionInside, p.Session, in), pairOf(p.ParentInside, p.Parent, in), inside,
+			accountText(p.User, int64(p.UID)), pairOf(p.NameInside, p.Name, in), pairOf(p.ExecutableInside, p.Executable, in), p.Answer))
 	}
+	return g
 }
 
 func accountText(name string, id int64) string {
@@ -242,22 +293,20 @@ func accountText(name string, id int64) string {
 	return fmt.Sprintf("%s (%d)", name, id)
 }
 
-func portTable(w io.Writer, list []api.PortView) {
-	fmt.Fprintln(w, "PORT\tADDRESS\tPROCESS\tWHO CAN CONNECT\tANSWER")
+func portTable(list []api.PortView) grid {
+	g := grid{gridRow("", "PORT", "ADDRESS", "PROCESS", "WHO CAN CONNECT", "ANSWER")}
 	for _, p := range list {
 		who := "-"
 		if p.PID != 0 {
 			who = fmt.Sprintf("%s (%s)", p.Process, pairOf(p.PIDInside, p.PID, p.PIDInside != 0))
 		}
-		fmt.Fprintf(w, "%d/%s\t%s\t%s\t%s\t%s\n", p.Port, p.Protocol, p.Address, who, strings.Join(p.Reach, ", "), p.Answer)
-		if p.Detail != "" {
-			fmt.Fprintf(w, "\t  %s\n", p.Detail)
-		}
+		g = append(g, gridRow(p.Detail, fmt.Sprintf("%d/%s", p.Port, p.Protocol), p.Address, who, strings.Join(p.Reach, ", "), p.Answer))
 	}
+	return g
 }
 
-func userTable(w io.Writer, list []api.UserView) {
-	fmt.Fprintln(w, "USER\tID INSIDE\tID OUTSIDE\tACCOUNT OUTSIDE\tPROCESSES\tHOME\tANSWER")
+func userTable(list []api.UserView) grid {
+	g := grid{gridRow("", "USER", "ID INSIDE", "ID OUTSIDE", "ACCOUNT OUTSIDE", "PROCESSES", "HOME", "ANSWER")}
 	for _, u := range list {
 		id, account := "none", "none"
 		if u.Outside >= 0 {
@@ -266,30 +315,32 @@ func userTable(w io.Writer, list []api.UserView) {
 		if u.Account != "" {
 			account = u.Account
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%d\t%s\t%s\n", u.Name, u.UID, id, account, u.Processes, u.Home, u.Answer)
-		if u.Detail != "" {
-			fmt.Fprintf(w, "\t  %s\n", u.Detail)
-		}
+		g = append(g, gridRow(u.Detail, u.Name, u.UID, id, account, u.Processes, u.Home, u.Answer))
 	}
+	return g
 }
 
-func layerTable(w io.Writer, p *api.Properties) {
-	fmt.Fprintln(w, "LAYER\tSIZE\tPATH")
+func layerTable(p *api.Properties) grid {
+	if len(p.Layers) == 0 {
+		return nil
+	}
+	g := grid{gridRow("", "LAYER", "SIZE", "PATH")}
 	for i, l := range p.Layers {
 		name := fmt.Sprint(i + 1)
 		if l.Base {
 			name = "all as one"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, size3(l.Size), l.Path)
+		g = append(g, gridRow("", name, size3(l.Size), l.Path))
 	}
 	if d := p.Disk; d != nil {
 		device := d.Device
 		if device == "" {
 			device = "not attached"
 		}
-		fmt.Fprintf(w, "disk\t%s of %s\t%s (%s)\n", size3(d.Allocated), size3(d.Size), d.Path, device)
+		g = append(g, gridRow("", "disk", size3(d.Allocated)+" of "+size3(d.Size), d.Path+" ("+device+")"))
 		for _, m := range d.Mounts {
-			fmt.Fprintf(w, "shown at\t\t%s\n", m)
+			g = append(g, gridRow("", "shown at", "", m))
 		}
 	}
+	return g
 }

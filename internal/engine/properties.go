@@ -51,7 +51,7 @@ func (e *Engine) Properties(ctx context.Context, ref string) (api.Properties, er
 			why = ""
 		}
 	}
-	if out.Running || out.Paused {
+	if out.Live() {
 		e.outsideLive(c, r, st, out)
 	} else {
 		e.outsideStopped(ctx, c, r, out)
@@ -233,7 +233,7 @@ func takeRoot(f, got *facts.Facts) {
 // outsideStopped reads the files of a container that does not run.
 func (e *Engine) outsideStopped(ctx context.Context, c *Container, r *configRecord, o *property.Outside) {
 	why := "the container is being changed"
-	if c.tryLock() {
+	if c.lockSoon() {
 		defer c.unlock()
 		m, err := e.rootOf(ctx, c)
 		if err == nil {
@@ -246,14 +246,12 @@ func (e *Engine) outsideStopped(ctx context.Context, c *Container, r *configReco
 	o.Problems = map[string]string{"os": why, "users": why, "timezone": why, "dns": why}
 }
 
-// tryLock is lock for who has something else to say if the right is taken.
-func (c *Container) tryLock() bool {
-	select {
-	case c.op <- struct{}{}:
-		return true
-	default:
-		return false
-	}
+// lockSoon is lock for who has something else to say if the right stays taken.
+func (c *Container) lockSoon() bool {
+	late := make(chan struct{})
+	timer := time.AfterFunc(rootTimeout, func() { close(late) })
+	defer timer.Stop()
+	return c.lock(late)
 }
 
 // serviceView tells what the agent says of services.

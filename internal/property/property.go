@@ -10,6 +10,7 @@ package property
 
 import (
 	"fmt"
+	"strings"
 
 	"silo/api"
 	"silo/internal/facts"
@@ -53,6 +54,9 @@ type Outside struct {
 	Account     func(uint32) string // name of the host's account of an id, "" for none
 	Services    ServiceView
 }
+
+// Live tells whether there are processes, frozen or not.
+func (o *Outside) Live() bool { return o.Running || o.Paused }
 
 // Published is a port that is open to the outside.
 type Published struct {
@@ -156,7 +160,13 @@ func (v *view) property(e *entry) api.Property {
 		}
 	case a.problem != "" || b.problem != "":
 		p.Answer = api.CouldNotTell
-		p.Detail = join("inside: ", a.problem) + join("outside: ", b.problem)
+		if v.in == nil { // said once for all
+			a.problem = ""
+		}
+		if b.problem == v.why {
+			b.problem = ""
+		}
+		p.Detail = strings.TrimSpace(join("inside: ", a.problem) + join("outside: ", b.problem))
 	case a.text == "" && b.text == "":
 		p.Answer, p.Detail = api.NotSupported, "not there on this host"
 	case a.text == b.text:

@@ -20,7 +20,7 @@ func both(problem string, get func(*facts.Facts) string) (in, out func(*view) va
 		return say("%s", get(f))
 	}
 	return func(v *view) value { return read(v.in) }, func(v *view) value {
-		if !v.out.Running && (problem == "network" || problem == "disk" || problem == "hostname") {
+		if !v.out.Live() && (problem == "network" || problem == "disk" || problem == "hostname") {
 			return unknown("the container is not running")
 		}
 		return read(&v.out.Facts)
@@ -60,7 +60,7 @@ var systemTable = []entry{
 		inside: "/etc/hostname", outside: "uname(2) in its UTS namespace",
 		in: func(v *view) value { return say("%s", v.in.System.HostnameFile) },
 		out: func(v *view) value {
-			if !v.out.Running {
+			if !v.out.Live() {
 				return unknown("the container is not running")
 			}
 			return say("%s", v.out.System.Hostname)
@@ -108,7 +108,7 @@ var systemTable = []entry{
 }
 
 func hostnameNote(v *view) string {
-	if v.out.Running && v.out.Hostname != v.out.System.Hostname {
+	if v.out.Live() && v.out.Hostname != v.out.System.Hostname {
 		return fmt.Sprintf("it was started as %q", v.out.Hostname)
 	}
 	return ""
@@ -192,7 +192,7 @@ func ipv4(l facts.Link) string {
 
 // recordNote tells that the namespace does not have what it was given.
 func recordNote(v *view, record string, get func(facts.Link) string) string {
-	if !v.out.Running || record == "" {
+	if !v.out.Live() || record == "" {
 		return ""
 	}
 	l, _ := adapter(&v.out.Facts)
@@ -203,7 +203,7 @@ func recordNote(v *view, record string, get func(facts.Link) string) string {
 }
 
 func gatewayNote(v *view) string {
-	if v.out.Running && v.out.Gateway != "" && v.out.Gateway != v.out.Facts.Network.Gateway {
+	if v.out.Live() && v.out.Gateway != "" && v.out.Gateway != v.out.Facts.Network.Gateway {
 		return "the host's address on the switch is " + v.out.Gateway
 	}
 	return ""

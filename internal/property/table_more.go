@@ -105,7 +105,7 @@ var processTable = []entry{
 	{
 		name: "usage", group: "processes", title: "Uses", belongs: ofHost, want: api.NotSupported, seed: []string{"S20"},
 		outside: "its control group", out: func(v *view) value {
-			if !v.out.Running {
+			if !v.out.Live() {
 				return unknown("the container is not running")
 			}
 			return say("%d ms of processor time, %d bytes, group %s", v.out.CPU, v.out.Memory, v.out.Cgroup)
@@ -124,7 +124,7 @@ func countInside(v *view) value {
 }
 
 func countOutside(v *view) value {
-	if !v.out.Running {
+	if !v.out.Live() {
 		return unknown("the container is not running")
 	}
 	n := 0
@@ -221,7 +221,7 @@ var diskTable = []entry{
 	field(entry{
 		name: "size", group: "disk", title: "Size of the system drive", belongs: ofBoth, want: api.Same, seed: []string{"S28"},
 		inside: "statfs(2) of /", outside: "statfs(2) of its root folder", note: func(v *view) string {
-			if v.out.Running && v.out.Disk.Size > 0 {
+			if v.out.Live() && v.out.Disk.Size > 0 {
 				return fmt.Sprintf("%.1f%% of the disk; the rest is what ext4 needs", float64(v.out.Facts.Disk.Size)*100/float64(v.out.Disk.Size))
 			}
 			return ""
@@ -237,7 +237,7 @@ func limit(name, title string, text func(facts.Limits) string, set func(*Outside
 		inside: "its own control group below /sys/fs/cgroup", outside: "its control group on the host",
 		in: func(v *view) value { return say("%s", text(v.in.Limits)) },
 		out: func(v *view) value {
-			if !v.out.Running {
+			if !v.out.Live() {
 				return unknown("the container is not running")
 			}
 			return say("%s", text(v.out.Limits))
