@@ -93,6 +93,7 @@ func table() []entry {
 		{"info", groupSystem, cmdInfo, []string{"system"}},
 		{"version", groupSystem, cmdVersion, nil},
 		{"doctor", groupSystem, cmdDoctor, nil},
+		{"tour", groupSystem, cmdTour, nil},
 		{"system", groupSystem, cmdSystem, nil},
 		{"completion", groupSystem, cmdCompletion, nil},
 	}
