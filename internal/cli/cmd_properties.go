@@ -206,7 +206,9 @@ func printGroup(w io.Writer, group string, p *api.Properties) error {
 	if err := own.print(w); err != nil || len(list) < 2 {
 		return err
 	}
-	fmt.Fprintln(w)
+	if len(own) > 0 {
+		fmt.Fprintln(w)
+	}
 	return list.print(w)
 }
 
