@@ -69,7 +69,7 @@ func expected(t *testing.T, p api.Properties) {
 
 func TestPropertiesAgree(t *testing.T) {
 	d := useDaemon(t)
-	id := d.detached("--memory", "100m", "--cpus", "1.5", "--pids-limit", "60", "-p", "127.0.0.1:0:80", "core", "sh", "-c", "nc -l -p 80 & sleep 100000")
+	id := d.detached("--memory", "100m", "--cpus", "1.5", "--pids-limit", "60", "-p", "127.0.0.1::80", "core", "sh", "-c", "nc -l -p 80 & sleep 100000")
 	d.silo("exec", "-d", "-u", "nobody", id, "sleep", "4242")
 	until(t, "the server listens", func() bool { return len(d.properties(id).Ports) > 0 })
 	p := d.properties(id)
@@ -102,15 +102,15 @@ func TestPropertiesOfIsolationPID(t *testing.T) {
 func TestPropertiesOfAnyImage(t *testing.T) {
 	d := useDaemon(t)
 	dir := t.TempDir()
-	mustTool(t, "cp", find("busybox"), filepath.Join(dir, "only"))
+	mustTool(t, "cp", find("busybox"), filepath.Join(dir, "busybox"))
 	archive := filepath.Join(t.TempDir(), "only.tar")
-	mustTool(t, "tar", "-C", dir, "-cf", archive, "only")
+	mustTool(t, "tar", "-C", dir, "-cf", archive, "busybox")
 	d.silo("import", archive, "only:1")
 	t.Cleanup(func() { d.try("rmi", "-f", "only:1") })
-	id := d.detached("--name", "only", "only:1", "/only", "sleep", "100000")
+	id := d.detached("--name", "only", "only:1", "/busybox", "sleep", "100000")
 	p := d.properties(id)
 	expected(t, p)
-	if x := process(p, "/only sleep 100000"); x == nil || x.Executable != "/only" {
+	if x := process(p, "/busybox sleep 100000"); x == nil || x.Executable != "/busybox" {
 		t.Errorf("processes %+v", p.Processes)
 	}
 }
@@ -246,12 +246,12 @@ func mask(s string) string { return digits.ReplaceAllString(s, "N") }
 func TestTools(t *testing.T) {
 	d := useDaemon(t)
 	dir := t.TempDir()
-	mustTool(t, "cp", find("busybox"), filepath.Join(dir, "only"))
+	mustTool(t, "cp", find("busybox"), filepath.Join(dir, "busybox"))
 	archive := filepath.Join(t.TempDir(), "bare.tar")
-	mustTool(t, "tar", "-C", dir, "-cf", archive, "only")
+	mustTool(t, "tar", "-C", dir, "-cf", archive, "busybox")
 	d.silo("import", archive, "bare:1")
 	t.Cleanup(func() { d.try("rmi", "-f", "bare:1") })
-	id := d.detached("bare:1", "/only", "sleep", "100000")
+	id := d.detached("bare:1", "/busybox", "sleep", "100000")
 	want(t, "get-process", d.silo("tools", id, "get-process"), d.field(id, "{{.State.Pid}}"))
 	if r := d.try("tools", id, "no-such-tool"); r.code == 0 {
 		t.Errorf("a tool that does not exist: %+v", r)

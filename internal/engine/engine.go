@@ -86,10 +86,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
-			e.cancel()
-			if e.events != nil {
-				_ = e.events.Close() // the error that is on its way says more
-			}
+			e.giveUp()
 		}
 	}()
 	for _, dir := range []string{o.Data, e.containersDir(), o.Run, filepath.Join(o.Data, "seccomp")} {
@@ -142,6 +139,14 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.work.Add(1)
 	go func() { defer e.work.Done(); e.standby.fill() }()
 	return e, nil
+}
+
+// giveUp ends what an engine that could not be opened has begun.
+func (e *Engine) giveUp() {
+	e.cancel()
+	if e.events != nil {
+		_ = e.events.Close() // the error that is on its way says more
+	}
 }
 
 func (e *Engine) openNetwork(ctx context.Context) (err error) {

@@ -37,7 +37,18 @@ func (f *Facts) ReadNetwork() {
 		f.problem("network", err)
 		return
 	}
-	err = dump(syscall.RTM_GETADDR, syscall.AF_UNSPEC, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
+	if err = n.readAddresses(byIndex); err == nil {
+		err = n.readGateway()
+	}
+	if err != nil {
+		f.problem("network", err)
+	}
+}
+
+// readAddresses adds to the links, whose places are given by their index, what
+// addresses they have.
+func (n *Network) readAddresses(byIndex map[uint32]int) error {
+	return dump(syscall.RTM_GETADDR, syscall.AF_UNSPEC, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
 		if len(m.Data) < syscall.SizeofIfAddrmsg {
 			return
 		}
@@ -59,21 +70,20 @@ func (f *Facts) ReadNetwork() {
 		}
 		n.Links[i].Addresses = append(n.Links[i].Addresses, local+"/"+strconv.Itoa(int(m.Data[1])))
 	})
-	if err == nil {
-		err = dump(syscall.RTM_GETROUTE, syscall.AF_INET, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
-			if len(m.Data) < syscall.SizeofRtMsg || m.Data[1] != 0 || m.Data[4] != syscall.RT_TABLE_MAIN {
-				return // not the default route
+}
+
+// readGateway finds the default route of the main table.
+func (n *Network) readGateway() error {
+	return dump(syscall.RTM_GETROUTE, syscall.AF_INET, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
+		if len(m.Data) < syscall.SizeofRtMsg || m.Data[1] != 0 || m.Data[4] != syscall.RT_TABLE_MAIN {
+			return
+		}
+		for _, a := range attrs {
+			if a.Attr.Type == syscall.RTA_GATEWAY && n.Gateway == "" {
+				n.Gateway = address(a.Value)
 			}
-			for _, a := range attrs {
-				if a.Attr.Type == syscall.RTA_GATEWAY && n.Gateway == "" {
-					n.Gateway = address(a.Value)
-				}
-			}
-		})
-	}
-	if err != nil {
-		f.problem("network", err)
-	}
+		}
+	})
 }
 
 // dump asks the kernel for all objects of a kind.
