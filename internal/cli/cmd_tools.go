@@ -61,5 +61,6 @@ func (a *app) tool(ctx context.Context, user string, tty bool, ref string, comma
 	if err != nil {
 		return err
 	}
-	return a.execAttached(ctx, c, id, &session{a: a, stream: stream, tty: tty, in: r.AttachStdin, keys: keys})
+	stream.Exec = id
+	return a.execAttached(ctx, c, &session{a: a, stream: stream, tty: tty, in: r.AttachStdin, keys: keys})
 }
