@@ -71,7 +71,7 @@ func (e *Engine) outside(c *Container, r *configRecord, st stateRecord) *propert
 		Running: st.State == container.StateRunning, Paused: st.State == container.StatePaused, PIDs: r.PID, Main: st.PID, Agent: st.Agent, Session: st.Session,
 		Hostname: hostname(r), Terminal: r.Config.Tty, User: r.Config.User, FirstID: r.FirstID, IDs: rangeSize, Network: string(h.NetworkMode),
 		Args: slices.Concat(r.Config.Entrypoint, r.Config.Cmd), Removed: h.AutoRemove,
-		SetMemory: h.Memory, SetCPUs: float64(h.NanoCPUs) / 1e9, AgentTasks: agentThreads, Account: hostAccounts(), Services: e.serviceView(c),
+		SetMemory: h.Memory, SetCPUs: float64(h.NanoCPUs) / 1e9, AgentTasks: agentThreads, Account: hostAccounts(),
 	}
 	if h.CPUQuota > 0 && h.CPUPeriod > 0 {
 		o.SetCPUs = float64(h.CPUQuota) / float64(h.CPUPeriod)
@@ -161,6 +161,8 @@ func (e *Engine) hostProcesses(c *Container, st stateRecord) []facts.Process {
 // root folder, processes, limits.
 func (e *Engine) outsideLive(c *Container, r *configRecord, st stateRecord, o *property.Outside) {
 	o.Processes = e.hostProcesses(c, st)
+	list, err := e.services(c)
+	takeServices(o, list, err)
 	pids := make([]int, len(o.Processes))
 	for i, p := range o.Processes {
 		pids[i] = p.PID
@@ -254,27 +256,19 @@ func (c *Container) lockSoon() bool {
 	return c.lock(late)
 }
 
-// serviceView tells what the agent says of services.
-func (e *Engine) serviceView(c *Container) property.ServiceView {
-	list, err := e.services(c)
-	if errs.Is(err, errs.NotSupported) {
-		return property.ServiceView{}
+// takeServices takes in what the agent has answered.
+func takeServices(o *property.Outside, list []facts.Service, err error) {
+	switch {
+	case errs.Is(err, errs.NotSupported): // an agent that supervises none
+	case err != nil:
+		o.ServicesWhy = err.Error()
+	default:
+		o.Services = list
 	}
-	v := property.ServiceView{Supported: true}
-	if err != nil {
-		v.Problem = err.Error()
-	}
-	for _, running := range list {
-		v.Total++
-		if running {
-			v.Running++
-		}
-	}
-	return v
 }
 
-// services gives the services of a container by name, and which run.
-func (e *Engine) services(*Container) (map[string]bool, error) {
+// services gives the services of a container by name and status.
+func (e *Engine) services(*Container) ([]facts.Service, error) {
 	return nil, errs.New(errs.NotSupported, "services: this version of Silo supervises none")
 }
 

@@ -25,6 +25,7 @@ const (
 	MaxProcesses = 4096
 	MaxPorts     = 4096
 	MaxUsers     = 1024
+	MaxServices  = 1024
 	MaxText      = 4096     // bytes of one text
 	MaxDocument  = 4 << 20  // bytes of all
 	maxFile      = 1 << 20  // bytes of a text file of the image
@@ -41,6 +42,7 @@ type Facts struct {
 	Processes []Process
 	Ports     []Port
 	Users     []User
+	Services  []Service
 	Disk      Disk
 	Limits    Limits
 	Problems  map[string]string `json:",omitempty"` // part → why it could not be read
@@ -116,6 +118,12 @@ type User struct {
 	Home, Shell string
 }
 
+// Service is one that the agent supervises.
+type Service struct {
+	Name   string
+	Status string // running, stopped, starting, stopping, failed, exited
+}
+
 // Disk is the file system of the root folder.
 type Disk struct {
 	Size, Free int64 // bytes
@@ -162,7 +170,7 @@ func (f *Facts) check() error {
 	switch {
 	case f.Version != Version:
 		return fmt.Errorf("facts from inside: version %d, want %d", f.Version, Version)
-	case len(f.Processes) > MaxProcesses, len(f.Ports) > MaxPorts, len(f.Users) > MaxUsers, len(f.Problems) > 64,
+	case len(f.Processes) > MaxProcesses, len(f.Ports) > MaxPorts, len(f.Users) > MaxUsers, len(f.Services) > MaxServices, len(f.Problems) > 64,
 		len(f.Network.Links) > 64, len(f.Network.Nameservers) > 16, len(f.Limits.Namespaces) > 16:
 		return fmt.Errorf("facts from inside: a list is longer than it may be")
 	case f.System.Memory < 0, f.Disk.Size < 0, f.Limits.Memory < 0:
@@ -194,6 +202,9 @@ func (f *Facts) checkTexts() error {
 	}
 	for _, u := range f.Users {
 		list = append(list, u.Name, u.Home, u.Shell)
+	}
+	for _, s := range f.Services {
+		list = append(list, s.Name, s.Status)
 	}
 	for _, m := range []map[string]string{f.Problems, f.Limits.Namespaces} {
 		for k, v := range m {

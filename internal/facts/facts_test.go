@@ -3,6 +3,7 @@ package facts
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -282,5 +283,55 @@ func TestAddress(t *testing.T) {
 		if got := address(b); got != want {
 			t.Errorf("%x is %q, want %q", b, got, want)
 		}
+	}
+}
+
+// TestServices: whoever answers on the agent's socket is heard within bounds.
+func TestServices(t *testing.T) {
+	dir, err := os.MkdirTemp("", "facts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	for name, c := range map[string]struct {
+		answer  string
+		want    []Service
+		problem string
+	}{
+		"two":       {`{"services":[{"Name":"a.service","Status":"running","PIDs":[1]},{"Name":"b\u001b.service","Status":"failed"}]}` + "\n", []Service{{"a.service", "running"}, {`b\x1b.service`, "failed"}}, ""},
+		"none":      {`{"services":[]}`, nil, ""},
+		"refused":   {`{"error":"not today"}`, nil, "not today"},
+		"nonsense":  {"hello", nil, "answer of the agent"},
+		"silence":   {"", nil, "answer of the agent"},
+		"too large": {`{"services":"` + strings.Repeat("x", 2<<20), nil, "answer of the agent"},
+	} {
+		path := filepath.Join(dir, "agent")
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			conn.Read(make([]byte, 100))
+			conn.Write([]byte(c.answer))
+		}()
+		var f Facts
+		f.readServices(path)
+		l.Close()
+		<-done
+		if d := cmp.Diff(c.want, f.Services); d != "" || !strings.Contains(f.Problems["services"], c.problem) || c.problem == "" && len(f.Problems) > 0 {
+			t.Errorf("%s: problems %v, want %q; services (-want +got):\n%s", name, f.Problems, c.problem, d)
+		}
+	}
+	var f Facts
+	f.readServices(filepath.Join(dir, "nobody"))
+	if len(f.Services) > 0 || len(f.Problems) > 0 {
+		t.Errorf("without a socket: %+v", f)
 	}
 }

@@ -23,6 +23,7 @@ func Main(w io.Writer) int {
 	f.ReadRoot(OwnRoot(), os.Environ())
 	f.ReadNetwork()
 	f.readOwnProcesses()
+	f.readServices(serviceSocket)
 	f.ReadDisk("/")
 	f.readOwnLimits()
 	data, err := json.Marshal(f)

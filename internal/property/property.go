@@ -52,7 +52,7 @@ type Outside struct {
 	SetPids     int64
 	AgentTasks  int64               // what the agent takes of the limit of processes
 	Account     func(uint32) string // name of the host's account of an id, "" for none
-	Services    ServiceView
+	ServicesWhy string              // why Services could not be asked for
 }
 
 // Live tells whether there are processes, frozen or not.
@@ -62,14 +62,6 @@ func (o *Outside) Live() bool { return o.Running || o.Paused }
 type Published struct {
 	Protocol, HostIP        string
 	HostPort, ContainerPort uint16
-}
-
-// ServiceView is what the agent tells of the services it supervises; Problem
-// says why there is none.
-type ServiceView struct {
-	Supported      bool
-	Total, Running int
-	Problem        string
 }
 
 // view is both sides.

@@ -2,6 +2,7 @@ package property
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -225,24 +226,36 @@ func publishedText(o *Outside) string {
 
 var serviceTable = []entry{
 	{
-		name: "services", group: "services", title: "Services", belongs: ofContainer, want: api.NotSupported, seed: []string{"S11"},
-		outside: "the agent that supervises them", out: func(v *view) value {
-			s := v.out.Services
-			if !s.Supported {
-				return value{none: true, text: "", problem: ""}
+		name: "services", group: "services", title: "Services", belongs: ofContainer, want: api.Same, seed: []string{"S11"},
+		inside: "the agent's socket /dev/silo/agent", outside: "the agent, through its keeper",
+		in: func(v *view) value {
+			if why := v.in.Problems["services"]; why != "" {
+				return unknown(why)
 			}
-			if s.Problem != "" {
-				return unknown(s.Problem)
-			}
-			return say("%d, %d running", s.Total, s.Running)
+			return say("%s", serviceText(v.in.Services))
 		},
-		note: func(v *view) string {
-			if !v.out.Services.Supported {
-				return "this version of Silo supervises no services"
+		out: func(v *view) value {
+			if v.out.ServicesWhy != "" {
+				return unknown(v.out.ServicesWhy)
 			}
-			return ""
+			return say("%s", serviceText(v.out.Services))
 		},
 	},
+}
+
+// serviceText counts them and names those that run; "" is none at all.
+func serviceText(list []facts.Service) string {
+	if len(list) == 0 {
+		return ""
+	}
+	var running []string
+	for _, s := range list {
+		if s.Status == "running" {
+			running = append(running, s.Name)
+		}
+	}
+	slices.Sort(running)
+	return strings.TrimSpace(fmt.Sprintf("%d, %d running: %s", len(list), len(running), strings.Join(running, " ")))
 }
 
 var portTable = []entry{
