@@ -37,24 +37,25 @@ func (e *Engine) Properties(ctx context.Context, ref string) (api.Properties, er
 	}
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	out := e.outside(c, r, st)
-	var in *facts.Facts
-	why := "the container is not running"
-	switch {
-	case out.Paused:
-		why = "the container is paused: nothing can run inside"
-	case out.Running:
-		out.Earlier = e.hostProcesses(c, st)
-		if in, err = e.readInside(ctx, c, r); err != nil {
-			in, why = nil, err.Error()
-		} else {
-			why = ""
-		}
+	live := st.State == container.StateRunning || st.State == container.StatePaused
+	var earlier []facts.Process
+	if live {
+		earlier = e.hostProcesses(c, st)
 	}
-	if out.Live() {
-		e.outsideLive(c, r, st, out)
-	} else {
-		e.outsideStopped(ctx, c, r, out)
+	beside := make(chan *property.Outside, 1)
+	go func() { // most of the outside does not have to wait for the inside
+		o := e.outside(c, r, st)
+		if live {
+			e.outsideLive(c, r, st, o, earlier)
+		} else {
+			e.outsideStopped(ctx, c, r, o)
+		}
+		beside <- o
+	}()
+	in, why := e.insideOf(ctx, c, r, st)
+	out := <-beside
+	if out.Earlier = earlier; live {
+		out.Processes = e.hostProcessesAfter(c, st, earlier, in)
 	}
 	p := property.Evaluate(in, why, out)
 	p.Container, p.Name, p.State, p.At, p.Isolation = r.ID, r.Name, string(st.State), time.Now(), "process"
@@ -62,6 +63,21 @@ func (e *Engine) Properties(ctx context.Context, ref string) (api.Properties, er
 		p.Isolation = "pid"
 	}
 	return p, nil
+}
+
+// insideOf reads the inside, or says why it cannot be read.
+func (e *Engine) insideOf(ctx context.Context, c *Container, r *configRecord, st stateRecord) (*facts.Facts, string) {
+	switch st.State {
+	case container.StatePaused:
+		return nil, "the container is paused: nothing can run inside"
+	case container.StateRunning:
+		in, err := e.readInside(ctx, c, r)
+		if err != nil {
+			return nil, err.Error()
+		}
+		return in, ""
+	}
+	return nil, "the container is not running"
 }
 
 // outside is what records tell, whether the container runs or not.
@@ -141,30 +157,64 @@ func (e *Engine) diskOf(c *Container, r *configRecord) api.Disk {
 // hostProcesses lists a container's processes but its agent, as the host sees
 // them: those in its control group.
 func (e *Engine) hostProcesses(c *Container, st stateRecord) []facts.Process {
+	list, _ := facts.Processes("/proc", e.hostPIDs(c, st))
+	return list
+}
+
+// hostProcessesAfter is hostProcesses once the inside has been read. One that
+// is as the inside says, and was so before, is not read again.
+func (e *Engine) hostProcessesAfter(c *Container, st stateRecord, earlier []facts.Process, in *facts.Facts) (out []facts.Process) {
+	type look struct{ name, executable string }
+	inside := map[int]look{}
+	if in != nil {
+		for _, p := range in.Processes {
+			inside[p.PID] = look{p.Name, p.Executable}
+		}
+	}
+	before := map[int]facts.Process{}
+	for _, p := range earlier {
+		number := p.PID
+		if c.record().PID {
+			number = p.Inner
+		}
+		if in == nil || inside[number] == (look{p.Name, p.Executable}) {
+			before[p.PID] = p
+		}
+	}
+	for _, pid := range e.hostPIDs(c, st) {
+		if p, ok := before[pid]; ok {
+			out = append(out, p)
+		} else if p, ok := facts.ReadProcess("/proc", pid); ok && len(out) < facts.MaxProcesses {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// hostPIDs are the numbers of a container's processes but its agent's.
+func (e *Engine) hostPIDs(c *Container, st stateRecord) []int {
 	c.mu.Lock()
 	b := c.box
 	c.mu.Unlock()
 	if b == nil || b.group == nil {
-		return nil
+		return []int{}
 	}
 	pids, err := b.group.Procs()
 	if err != nil {
-		return nil
+		return []int{}
 	}
 	pids = slices.DeleteFunc(pids, func(p int) bool { return p == st.Agent })
 	slices.Sort(pids)
-	list, _ := facts.Processes("/proc", pids)
-	return list
+	return append([]int{}, pids...) // none is not all
 }
 
-// outsideLive adds what the host sees of a running container: its namespaces,
-// root folder, processes, limits.
-func (e *Engine) outsideLive(c *Container, r *configRecord, st stateRecord, o *property.Outside) {
-	o.Processes = e.hostProcesses(c, st)
+// outsideLive adds what the host sees of a running container but its
+// processes, which are given: its namespaces, root folder, ports, limits.
+func (e *Engine) outsideLive(c *Container, r *configRecord, st stateRecord, o *property.Outside, processes []facts.Process) {
 	list, err := e.services(c)
 	takeServices(o, list, err)
-	pids := make([]int, len(o.Processes))
-	for i, p := range o.Processes {
+	pids := make([]int, len(processes))
+	for i, p := range processes {
 		pids[i] = p.PID
 	}
 	agent := "/proc/" + strconv.Itoa(st.Agent)

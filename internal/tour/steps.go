@@ -132,7 +132,7 @@ var steps = []step{
 		t.holds("executable")
 	}},
 	{"S23", "The same session", "Is the session the same, with the same number, on the host?", func(t *tour) {
-		t.want(t.silo("session", "ls"), strconv.FormatUint(uint64(t.p.Session), 10))
+		t.want(t.silo("session", "ls", "--format", "{{.Number}} {{.Name}}"), strconv.FormatUint(uint64(t.p.Session), 10))
 		file := fmt.Sprintf("/proc/%d/sessionid", t.main().PID)
 		if in, out := t.inside("cat", file), t.host("cat", file); in != out || t.p.Session == 0 {
 			t.fail("%q inside, %q outside", in, out)
@@ -142,7 +142,7 @@ var steps = []step{
 		z := t.property("session-zero")
 		in, err1 := strconv.Atoi(z.Inside)
 		out, err2 := strconv.Atoi(z.Outside)
-		t.show("silo properties --group processes "+one, fmt.Sprintf("%s: %s inside, %s outside", z.Title, z.Inside, z.Outside))
+		t.want(t.silo("properties", "--group", "processes", one), z.Title)
 		if err1 != nil || err2 != nil || out <= in {
 			t.fail("%d inside, %d on the host", in, out)
 		}

@@ -51,6 +51,7 @@ type tour struct {
 	outside *outsideHost
 	p       api.Properties
 	ip      string // of container one
+	root    string // data root of the daemon
 	dir     string // a folder of the tour's own
 	shown   strings.Builder
 	problem string // why the present step does not hold
@@ -125,6 +126,9 @@ func (t *tour) prepare() (err error) {
 		return fmt.Errorf("tour: address of %s: %v: %s", one, err, ip)
 	}
 	t.ip = ip
+	if t.root, err = t.output("info", "--format", "{{.DockerRootDir}}"); err != nil {
+		return fmt.Errorf("tour: info: %v: %s", err, t.root)
+	}
 	t.outside, err = newOutside(ip)
 	return err
 }
@@ -285,7 +289,7 @@ func (t *tour) main() api.ProcessView {
 func (t *tour) opening() {
 	if t.o.Markdown {
 		fmt.Fprint(t.o.Out, "# A tour of the properties\n\nWritten by `silo tour --markdown`: the commands were run, the output is theirs.\n"+
-			"Lines that begin with `(host)` or `(outside)` are done by the tour itself, from\nthe host or from a host outside that is made of a network namespace.\n\n")
+			"Lines that begin with `(host)` or `(outside)` are done by the tour itself, from\nthe host or from a host outside that is made of a network namespace. The data root\nis written as /var/lib/silo.\n\n")
 	}
 }
 
@@ -298,6 +302,7 @@ func (t *tour) print(s step) error {
 	format := "%s  %s\n    %s\n\n%s\n    → %s\n\n"
 	text := "    " + strings.ReplaceAll(strings.TrimRight(t.shown.String(), "\n"), "\n", "\n    ") + "\n"
 	if t.o.Markdown {
+		text = strings.ReplaceAll(text, t.root, "/var/lib/silo")
 		format = "## %s: %s\n\n%s\n\n%s\n→ %s\n\n"
 	}
 	_, err := fmt.Fprintf(t.o.Out, format, s.seed, s.title, s.asked, text, verdict)
