@@ -409,25 +409,6 @@ func (k *Keeper) exec(r wire.Exec, fds *ipc.FDs) (any, error) {
 	return wire.Started{PID: p.pid}, nil
 }
 
-// checkExec refuses an exec that does not say what to run.
-func checkExec(r wire.Exec, fds *ipc.FDs) error {
-	if r.Command.ID == "" {
-		return errs.Invalidf("keeper: exec without an id")
-	}
-	programs := 0
-	switch r.Op {
-	case "", "inside":
-	case "program":
-		programs = 1
-	default:
-		return errs.New(errs.NotSupported, "keeper: unknown kind of exec %q", r.Op)
-	}
-	if len(fds.List) != programs {
-		return errs.Invalidf("keeper: exec of kind %q came with %d programs, want %d", r.Op, len(fds.List), programs)
-	}
-	return nil
-}
-
 // process finds the command a target names.
 func (k *Keeper) process(t wire.Target) (*process, error) {
 	k.mu.Lock()
