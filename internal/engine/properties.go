@@ -317,9 +317,23 @@ func takeServices(o *property.Outside, list []facts.Service, err error) {
 	}
 }
 
-// services gives the services of a container by name and status.
-func (e *Engine) services(*Container) ([]facts.Service, error) {
-	return nil, errs.New(errs.NotSupported, "services: this version of Silo supervises none")
+// services gives the services of a container by name and status; one that runs
+// without services has none.
+func (e *Engine) services(c *Container) ([]facts.Service, error) {
+	ctx, cancel := context.WithTimeout(e.ctx, rootTimeout)
+	defer cancel()
+	list, err := e.Services(ctx, c.record().ID)
+	if errs.Is(err, errs.Conflict) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make([]facts.Service, len(list))
+	for i, s := range list {
+		out[i] = facts.Service{Name: facts.Text(s.Name), Status: facts.Text(s.Status)}
+	}
+	return out, nil
 }
 
 var errReader = errors.New("read inside: the reader did not end in time")

@@ -99,18 +99,8 @@ func (e *Engine) makeSandbox(ctx context.Context, p sandboxPlan) (_ *sandbox, er
 		return nil, fmt.Errorf("make container folder: %w", err)
 	}
 	e.fault("folder")
-	parent := p.shape.cgroupParent
-	if parent == "" {
-		parent = e.cgroupParent()
-	}
-	b.group = cgroup.New(e.cgroups, parent, p.id)
-	if err := b.group.Create(); err != nil {
+	if err := e.makeGroup(b, p); err != nil {
 		return nil, err
-	}
-	if len(p.rules) > 0 {
-		if err := b.group.SetDevices(p.rules); err != nil {
-			return nil, err
-		}
 	}
 	e.fault("cgroup")
 	if err := e.launch(ctx, b, p); err != nil {
@@ -149,6 +139,18 @@ func (e *Engine) makeSandbox(ctx context.Context, p sandboxPlan) (_ *sandbox, er
 		e.fault("root")
 	}
 	return b, nil
+}
+
+func (e *Engine) makeGroup(b *sandbox, p sandboxPlan) error {
+	parent := p.shape.cgroupParent
+	if parent == "" {
+		parent = e.cgroupParent()
+	}
+	b.group = cgroup.New(e.cgroups, parent, p.id)
+	if err := b.group.Create(); err != nil || len(p.rules) == 0 {
+		return err
+	}
+	return b.group.SetDevices(p.rules)
 }
 
 func (b *sandbox) diskPath() string { return filepath.Join(b.dir, "sandbox.vhdx") }

@@ -106,23 +106,33 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	return err
 }
 
-func (e *Engine) tryStart(ctx context.Context, c *Container) (err error) {
-	r := c.record()
-	e.touch()
+// sandboxOf gives a container's sandbox, made the long way if it has none.
+func (e *Engine) sandboxOf(ctx context.Context, c *Container, r *configRecord) (*sandbox, error) {
 	c.mu.Lock()
 	b := c.box
 	c.mu.Unlock()
-	if b == nil {
-		p, err := e.sandboxPlan(r)
-		if err != nil {
-			return err
-		}
-		if b, err = e.makeSandbox(ctx, p); err != nil {
-			return err
-		}
-		c.mu.Lock()
-		c.box = b
-		c.mu.Unlock()
+	if b != nil {
+		return b, nil
+	}
+	p, err := e.sandboxPlan(r)
+	if err != nil {
+		return nil, err
+	}
+	if b, err = e.makeSandbox(ctx, p); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.box = b
+	c.mu.Unlock()
+	return b, nil
+}
+
+func (e *Engine) tryStart(ctx context.Context, c *Container) error {
+	r := c.record()
+	e.touch()
+	b, err := e.sandboxOf(ctx, c, r)
+	if err != nil {
+		return err
 	}
 	if _, err := b.group.Set(withAgent(resources(r.HostConfig))); err != nil {
 		return err
