@@ -120,7 +120,7 @@ func (s *Stream) Copy(out, err io.Writer) (code int, e error) {
 			to = err
 		}
 		if _, e := io.CopyN(to, s.r, int64(size)); e != nil {
-			if e == io.EOF || errors.Is(e, syscall.ECONNRESET) {
+			if errors.Is(e, io.EOF) || errors.Is(e, syscall.ECONNRESET) {
 				e = ErrNoEnd
 			}
 			return 0, e

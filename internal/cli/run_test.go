@@ -317,5 +317,4 @@ func TestExec(t *testing.T) {
 	if got := f.silo("", "exec", "-d", "web", "sleep", "9"); got != (result{0, "", ""}) {
 		t.Errorf("got %+v", got)
 	}
-
 }

@@ -282,6 +282,7 @@ func (b *stub) Events(ctx context.Context, since, until time.Time, f filter.Args
 	close(ch)
 	return ch, b.note("Events", since, until, f)
 }
+
 func (b *stub) Session(_ context.Context, n uint32) (api.SessionDetail, error) {
 	return api.SessionDetail{List: []api.ProcessView{}}, b.note("Session", n)
 }
@@ -307,6 +308,7 @@ func (b *stub) DiskMount(_ context.Context, ref string, r api.DiskMountRequest) 
 func (b *stub) DiskUnmount(_ context.Context, path string) error {
 	return b.note("DiskUnmount", path)
 }
+
 func (b *stub) Services(_ context.Context, ref string) ([]api.Service, error) {
 	return nil, b.note("Services", ref)
 }

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -141,7 +142,7 @@ func readSome(path string, n int) string {
 			buf = append(buf, 0)[:len(buf)]
 		}
 		m, err := linux.ReadFD(fd.Int(), buf[len(buf):min(cap(buf), n)])
-		if m <= 0 || err != nil && err != io.EOF {
+		if m <= 0 || err != nil && !errors.Is(err, io.EOF) {
 			break
 		}
 		buf = buf[:len(buf)+m]

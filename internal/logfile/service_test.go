@@ -47,8 +47,11 @@ func TestServiceRecords(t *testing.T) {
 		tail    int
 		want    string
 	}{
-		{"b.service", -1, "other\npart"}, {"b.service", 1, "part"}, {"a.service", 4, "one\ntwo\n" + long + "\n"},
-		{"a.service", 0, ""}, {"c.service", 3, ""},
+		{"b.service", -1, "other\npart"},
+		{"b.service", 1, "part"},
+		{"a.service", 4, "one\ntwo\n" + long + "\n"},
+		{"a.service", 0, ""},
+		{"c.service", 3, ""},
 	} {
 		if got := strings.Join(lines(readAll(t, path, ReadOptions{Tail: tt.tail, Service: tt.service})), ""); got != tt.want {
 			t.Errorf("%s, tail %d: %.40q, want %.40q", tt.service, tt.tail, got, tt.want)

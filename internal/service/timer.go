@@ -20,7 +20,6 @@ type timer struct {
 	next   time.Time // zero: not any more, as far as can be told now
 	delay  time.Duration
 	clock  *time.Timer
-	seen   string // what next was computed of, so that a random delay stays
 }
 
 func (t *timer) loaded() *unit.Unit { return t.u }

@@ -179,7 +179,7 @@ func (r Root) Limits() Limits {
 		CPUSet:    file("cpuset.cpus", "cpuset/cpuset.cpus"),
 		CPUs:      -1,
 	}
-	quota, period := int64(-1), int64(-1)
+	var quota, period int64
 	if f := strings.Fields(file("cpu.max")); len(f) == 2 {
 		quota, period = number(f[0]), number(f[1])
 	} else {

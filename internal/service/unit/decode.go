@@ -45,7 +45,6 @@ type decoder struct {
 	fdNameSet    bool
 	abortSet     bool
 	startTimeout bool
-	preventExec  bool
 }
 
 // file reads one file into the unit.

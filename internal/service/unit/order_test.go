@@ -31,9 +31,16 @@ func TestBoot(t *testing.T) {
 	}
 	list := jobs(tx)
 	for _, pair := range [][2]string{
-		{"sysinit.target", "basic.target"}, {"basic.target", "web.service"}, {"network-online.target", "web.service"}, {"network.target", "store.service"},
-		{"cluster@15-main.service", "cluster.service"}, {"cluster.service", "multi-user.target"}, {"multi-user.target", "default.target"},
-		{"echo.socket", "sockets.target"}, {"sockets.target", "basic.target"}, {"tidy.timer", "timers.target"},
+		{"sysinit.target", "basic.target"},
+		{"basic.target", "web.service"},
+		{"network-online.target", "web.service"},
+		{"network.target", "store.service"},
+		{"cluster@15-main.service", "cluster.service"},
+		{"cluster.service", "multi-user.target"},
+		{"multi-user.target", "default.target"},
+		{"echo.socket", "sockets.target"},
+		{"sockets.target", "basic.target"},
+		{"tidy.timer", "timers.target"},
 	} {
 		a, b := slices.Index(list, "start "+pair[0]), slices.Index(list, "start "+pair[1])
 		if a < 0 || b < 0 || a >= b {
