@@ -53,12 +53,8 @@ func files(t *testing.T, root string) map[string]fs.FileMode {
 
 // TestInstall installs into an empty folder and takes it all away again.
 func TestInstall(t *testing.T) {
-	if _, err := exec.LookPath("make"); err != nil || testing.Short() {
-		if testenv.Must() {
-			t.Fatal("SILO_TEST_MUST: needs make: apt-get install make")
-		}
-		t.Skip("needs make, and time to build")
-	}
+	testenv.Need(t, !testing.Short(), "needs time to build: leave out -short")
+	testenv.NeedCommand(t, "make", "make")
 	root := t.TempDir()
 	args := []string{"DESTDIR=" + root, "PREFIX=/opt/silo", "UNITDIR=/usr/lib/systemd/system"}
 	if v := os.Getenv("SILO_VERSION"); v != "" { // the version that is built already

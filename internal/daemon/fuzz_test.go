@@ -26,7 +26,7 @@ func FuzzRequest(f *testing.F) {
 	s := NewServer(b, discard(), Build{})
 	f.Fuzz(func(t *testing.T, method, path, query, body string) {
 		if path == "" || path[0] != '/' || strings.ContainsAny(method, " \r\n\t") || method == "" {
-			t.Skip()
+			return // no request
 		}
 		r := httptest.NewRequest("GET", "/", strings.NewReader(body))
 		r.Method, r.URL = method, &url.URL{Path: path, RawQuery: query}

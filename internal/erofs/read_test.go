@@ -16,6 +16,7 @@ import (
 
 	"silo/internal/erofs"
 	"silo/internal/linux"
+	"silo/internal/testenv"
 )
 
 // readLibrary reads an image with the library.
@@ -102,7 +103,7 @@ func readKernel(t testing.TB, path string) map[string]seen {
 	t.Helper()
 	m, err := linux.MountFS("erofs", []linux.FSOption{{Key: "source", Value: path}, {Key: "ro"}}, linux.AttrReadOnly|linux.AttrNoDev)
 	if errors.Is(err, syscall.ENOTBLK) {
-		t.Skip("this kernel mounts no EROFS from a file (6.12 does); internal/layer tests the loop device")
+		testenv.NeedKernel(t, 6, 12, "EROFS from a file (internal/layer tests the loop device)")
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -115,8 +115,8 @@ func TestReachability(t *testing.T) {
 			l := newLab(t)
 			// Without the module it is as if it were 0.
 			err := linux.InNetNS(l.host, func() error { return linux.WriteSysctl("net/bridge/bridge-nf-call-iptables", brNetfilter) })
-			if brNetfilter == "1" && errors.Is(err, os.ErrNotExist) {
-				t.Skip("br_netfilter is not loaded: modprobe br_netfilter")
+			if brNetfilter == "1" {
+				testenv.NeedBuilt(t, !errors.Is(err, os.ErrNotExist), "CONFIG_BRIDGE_NETFILTER", "br_netfilter is not loaded: modprobe br_netfilter")
 			}
 			n := l.open(l.config("silo0"))
 			if want := netip.MustParsePrefix("172.16.0.0/20"); n.Subnet() != want {

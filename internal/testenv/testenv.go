@@ -11,37 +11,6 @@ import (
 	"time"
 )
 
-// Must tells whether this run may not skip anything (SILO_TEST_MUST=1, as
-// `make test` sets it): a condition that is not met is then a failure.
-func Must() bool { return os.Getenv("SILO_TEST_MUST") == "1" }
-
-// NeedRoot skips a test without root, or fails it if nothing may be skipped.
-func NeedRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		skip(t, "needs root: run `sudo make test`")
-	}
-}
-
-// NeedCommand skips a test where a program of the host is not installed.
-func NeedCommand(t testing.TB, name, debianPackage string) {
-	t.Helper()
-	for _, dir := range append(strings.Split(os.Getenv("PATH"), ":"), "/usr/sbin", "/sbin") {
-		if _, err := os.Stat(dir + "/" + name); err == nil {
-			return
-		}
-	}
-	skip(t, "needs %s: apt-get install %s", name, debianPackage)
-}
-
-func skip(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if Must() {
-		t.Fatalf("SILO_TEST_MUST: "+format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
 // Main runs the tests of a package and exits 1 if they left descriptors,
 // mounts, loop devices, network links or child processes behind.
 func Main(m *testing.M) { os.Exit(Run(m)) }

@@ -1,6 +1,7 @@
 // Command vet checks the rules of this repository that no ready-made linter
 // knows: lengths, package comments and names, who may import whom, how errors
-// and commits begin, and that files named in text exist. `make check` runs it.
+// and commits begin, that no test skips in silence, and that files named in
+// text exist. `make check` runs it.
 //
 // What may break a rule is a line in exceptions.txt with the reason.
 package main
@@ -40,6 +41,7 @@ func run(root string, commits bool) ([]string, error) {
 	r.checkPackages()
 	r.checkImports()
 	r.checkErrors()
+	r.checkSkips()
 	r.checkNamedFiles()
 	if commits {
 		if err := r.checkCommits(); err != nil {

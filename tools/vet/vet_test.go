@@ -55,6 +55,7 @@ func TestRules(t *testing.T) {
 		{"allowed parts", map[string]string{"internal/disk/a.go": "// Package disk is.\npackage disk\nimport \"silo/internal/vhdx\"\n"}, ""},
 		{"error", map[string]string{"a/a.go": doc + "import \"errors\"\nvar E = errors.New(\"failed to open\")\n"}, "error: a/a.go:4"},
 		{"error kind", map[string]string{"a/a.go": doc + "import \"silo/internal/errs\"\nvar E = errs.NotFound(\"unable to\")\n"}, "error: a/a.go:4"},
+		{"skip", map[string]string{"a/a.go": doc, "a/a_test.go": "package a\nfunc f(t *testing.T) { t.Skipf(\"no %s\", x) }\n"}, "skip: a/a_test.go:2"},
 		{"named file", map[string]string{"a/a.go": doc + "// See a/b.go.\n"}, "named-file: a/a.go:3: a/b.go"},
 		{"named file that is there", map[string]string{"a/a.go": doc + "// See a/a.go and golang.org/x/foo.go.\n"}, ""},
 		{"document", map[string]string{"a/a.go": doc, "README.md": "see HACKING.md\n"}, "named-file: README.md:1: HACKING.md"},

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,6 +41,29 @@ func (r *repository) checkErrors() {
 					}
 				}
 				break
+			}
+			return true
+		})
+	}
+}
+
+// skips are the ways in which a test leaves itself out.
+var skips = []string{"Skip", "Skipf", "SkipNow"}
+
+// checkSkips wants skips to go through package testenv, which knows whether
+// this run may skip anything.
+func (r *repository) checkSkips() {
+	for _, f := range r.files {
+		if !f.test || strings.HasPrefix(f.path, coreTools) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains(skips, sel.Sel.Name) {
+				r.report("skip", fmt.Sprintf("%s:%d", f.path, r.line(call.Pos())), "%s skips in silence: use testenv.Need and its like", sel.Sel.Name)
 			}
 			return true
 		})

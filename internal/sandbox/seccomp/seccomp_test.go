@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -20,9 +19,8 @@ import (
 )
 
 func needAMD64(t testing.TB) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("the expectation is written for amd64")
-	}
+	t.Helper()
+	testenv.NeedArch(t, "amd64")
 }
 
 func defaultText(t testing.TB) []byte {
