@@ -59,6 +59,10 @@ func New(o Options) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A child is given its channel before it executes this.
+	if err := o.Agent.Raise(agent.Channel + 1); err != nil {
+		return nil, err
+	}
 	return &Keeper{
 		build: o.Build, listener: o.Listener.File(), agentExe: o.Agent, devNull: null, log: o.Log, forker: newForker(),
 		containers: map[string]*container{}, strangers: map[int]linux.WaitStatus{}, daemons: map[*ipc.Conn]bool{}, kept: map[string][]*linux.FD{},

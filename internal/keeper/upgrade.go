@@ -315,7 +315,7 @@ func Restore(arg string, build string, log *slog.Logger) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []int{s.Listener, agentExe}
+	all := []int{s.Listener, k.agentExe.Int()}
 	for name, list := range s.Kept {
 		for _, n := range list {
 			k.kept[name] = append(k.kept[name], linux.NewFD(n, name))

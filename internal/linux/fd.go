@@ -83,6 +83,27 @@ func (f *FD) Rewrite(data []byte) error {
 	return nil
 }
 
+// Raise moves the descriptor to a number of at least least, if it is lower:
+// out of the way of the fixed numbers that a child is given.
+func (f *FD) Raise(least int) error {
+	old := f.Int()
+	if old >= least {
+		return nil
+	}
+	n, err := unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, least)
+	if err != nil {
+		return fmt.Errorf("dup %s: %w", f.name, os.NewSyscallError("fcntl", err))
+	}
+	f.n.Store(int64(n))
+	return os.NewSyscallError("close", unix.Close(old))
+}
+
+// Replace closes the descriptor and takes over that of other.
+func (f *FD) Replace(other *FD) error {
+	old := f.n.Swap(int64(other.Release()))
+	return os.NewSyscallError("close", unix.Close(int(old)))
+}
+
 // File turns the FD into an *os.File, which takes over ownership.
 func (f *FD) File() *os.File { return os.NewFile(uintptr(f.Release()), f.name) }
 
