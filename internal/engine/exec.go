@@ -272,7 +272,26 @@ func (e *Engine) ExecInspect(_ context.Context, id string) (container.ExecInspec
 // pendingAttach is a client who waits for a container's start.
 type pendingAttach struct {
 	attach wire.Attach
-	conn   *linux.FD
+	conn   *linux.FD     // nil if the connection could not be taken over
+	taken  chan struct{} // closed when attach and conn are set
+}
+
+// close hangs up on a client whose container does not start.
+func (p *pendingAttach) close() {
+	<-p.taken
+	p.conn.Close()
+}
+
+// awaitStart enters a client for a container's next start; false if the
+// container runs already.
+func (c *Container) awaitStart(p *pendingAttach) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.st.State != container.StateCreated && c.st.State != container.StateExited {
+		return false
+	}
+	c.pending = append(c.pending, p)
+	return true
 }
 
 // ContainerAttach joins a client to a container; one that is not running yet
@@ -296,6 +315,12 @@ func (e *Engine) ContainerAttach(ctx context.Context, ref string, o AttachOption
 		return err
 	}
 	r := c.record()
+	// A client asks for the start as soon as it has the answer that hijack
+	// writes, so it is entered before. Old output goes to it at its own pace,
+	// for which no start waits: then it is entered after that.
+	p := &pendingAttach{taken: make(chan struct{})}
+	entered := !o.Logs && c.awaitStart(p)
+	defer close(p.taken)
 	conn, buffered, err := hijack(!r.Config.Tty)
 	if err != nil {
 		return err
@@ -312,13 +337,10 @@ func (e *Engine) ContainerAttach(ctx context.Context, ref string, o AttachOption
 	}
 	a := wire.Attach{Stdin: o.Stdin && r.Config.OpenStdin, Stdout: o.Stdout, Stderr: o.Stderr, Mux: !r.Config.Tty, DetachKeys: keys, Buffered: buffered}
 	e.emit(c, events.ActionAttach, nil)
-	c.mu.Lock()
-	if c.st.State == container.StateCreated || c.st.State == container.StateExited {
-		c.pending = append(c.pending, pendingAttach{a, fd})
-		c.mu.Unlock()
+	if entered || c.awaitStart(p) {
+		p.attach, p.conn = a, fd
 		return nil
 	}
-	c.mu.Unlock()
 	defer fd.Close()
 	return e.keep().Attach(context.WithoutCancel(ctx), wire.AttachTo{Target: wire.Target{ID: r.ID}, Attach: a}, fd)
 }
@@ -326,12 +348,16 @@ func (e *Engine) ContainerAttach(ctx context.Context, ref string, o AttachOption
 // takePending moves waiting clients into a start.
 func (c *Container) takePending(s *wire.Start) (conns []*linux.FD) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, p := range c.pending {
-		s.Attach = append(s.Attach, p.attach)
-		conns = append(conns, p.conn)
-	}
+	pending := c.pending
 	c.pending = nil
+	c.mu.Unlock()
+	for _, p := range pending {
+		<-p.taken
+		if p.conn != nil {
+			s.Attach = append(s.Attach, p.attach)
+			conns = append(conns, p.conn)
+		}
+	}
 	return conns
 }
 

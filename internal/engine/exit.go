@@ -253,7 +253,7 @@ func (e *Engine) removeRecord(c *Container, volumes bool) {
 	c.pending = nil
 	c.mu.Unlock()
 	for _, p := range pending {
-		p.conn.Close()
+		p.close()
 	}
 	if err := os.Remove(filepath.Join(c.dir, "config.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.log.Error("remove record", "container", r.ID, "err", err)

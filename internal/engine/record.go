@@ -89,7 +89,7 @@ type Container struct {
 	exited   chan struct{} // closed at the end of the present run
 	removed  chan struct{}
 	waiters  []chan struct{} // for the end of the next run
-	pending  []pendingAttach
+	pending  []*pendingAttach
 	health   *healthState
 	stopping bool       // stop, kill or remove was asked: no restart
 	detail   string     // why it is broken

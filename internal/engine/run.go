@@ -39,9 +39,12 @@ func (e *Engine) ContainerRun(ctx context.Context, o RunOptions) error {
 		return err
 	}
 	a.Stdin, a.Stdout, a.Stderr, a.DetachKeys = o.Stdin && c.record().Config.OpenStdin, o.Stdout, o.Stderr, keys
-	c.mu.Lock()
-	c.pending = append(c.pending, pendingAttach{a, fd})
-	c.mu.Unlock()
+	p := &pendingAttach{attach: a, conn: fd, taken: make(chan struct{})}
+	close(p.taken)
+	if !c.awaitStart(p) { // another client has started it
+		p.close()
+		return errs.Conflictf("container %s was started by another client", made.ID)
+	}
 	return e.ContainerStart(ctx, made.ID)
 }
 

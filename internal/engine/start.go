@@ -83,7 +83,7 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	remove := c.rec.HostConfig.AutoRemove
 	c.mu.Unlock()
 	for _, p := range pending {
-		p.conn.Close()
+		p.close()
 	}
 	for _, w := range waiters {
 		close(w)
