@@ -173,7 +173,11 @@ func (e *Engine) launch(ctx context.Context, b *sandbox, p sandboxPlan) error {
 		}
 		join = append(join, fd)
 	}
-	l, err := e.keep().Launch(ctx, r, join)
+	// An agent that is being launched cannot be called back: not waiting for it
+	// would leave one that nobody knows of.
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	l, err := e.keep().Launch(wait, r, join)
 	if err != nil {
 		return err
 	}
