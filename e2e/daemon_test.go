@@ -31,8 +31,8 @@ type daemon struct {
 // count tells the daemons of one test binary apart.
 var count atomic.Int32
 
-// newDaemon starts a daemon and waits until it answers.
-func newDaemon(standby int) (*daemon, error) {
+// newDaemon starts a daemon, with further flags, and waits until it answers.
+func newDaemon(standby int, flags ...string) (*daemon, error) {
 	root, err := os.MkdirTemp("", "silo-e2e-daemon")
 	if err != nil {
 		return nil, err
@@ -41,10 +41,10 @@ func newDaemon(standby int) (*daemon, error) {
 	d := &daemon{root: root, bridge: fmt.Sprintf("se%x%d", os.Getpid()&0xffff, n), ports: map[string]bool{}}
 	d.host = "unix://" + filepath.Join(root, "run/silo.sock")
 	if d.pool, err = freePool(n); err == nil {
-		d.flags = []string{
+		d.flags = append([]string{
 			"--data-root", filepath.Join(root, "data"), "--exec-root", filepath.Join(root, "run"), "-H", d.host, "--bridge", d.bridge,
 			"--address-pool", d.pool, "--standby", strconv.Itoa(standby), "--log-level", "debug", "--config", filepath.Join(root, "silod.json"),
-		}
+		}, flags...)
 		if err = os.WriteFile(filepath.Join(root, "silod.json"), []byte("{}"), 0o600); err == nil {
 			err = d.start()
 		}

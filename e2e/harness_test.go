@@ -96,19 +96,20 @@ func useDaemon(t *testing.T) *daemon {
 }
 
 // ownDaemon gives a daemon of a test's own, that ends with it.
-func ownDaemon(t *testing.T, standby int) *daemon {
+func ownDaemon(t *testing.T, standby int, flags ...string) *daemon {
 	t.Helper()
 	testenv.NeedRoot(t)
-	d, err := newDaemon(standby)
+	d, err := newDaemon(standby, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	own := d.with(t) // what ends is what the test may have started anew
 	t.Cleanup(func() {
-		if err := d.end(); err != nil {
+		if err := own.end(); err != nil {
 			t.Error(err)
 		}
 	})
-	return d.with(t)
+	return own
 }
 
 // result is how a command ended.

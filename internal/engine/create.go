@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -280,7 +279,7 @@ func (e *Engine) build(ctx context.Context, r *configRecord, img image.Image) (_
 		r.ID, r.FirstID = b.id, b.first
 	} else {
 		r.ID = newID()
-		if r.FirstID, err = e.ids.take(); err != nil {
+		if r.FirstID, err = e.ids.take(filepath.Join(e.containersDir(), r.ID)); err != nil {
 			return nil, err
 		}
 	}
@@ -298,9 +297,6 @@ func (e *Engine) build(ctx context.Context, r *configRecord, img image.Image) (_
 		}
 	}()
 	if b == nil {
-		if err := os.MkdirAll(c.dir, 0o711); err != nil {
-			return nil, fmt.Errorf("make container folder: %w", err)
-		}
 		if err := e.disks.Create(ctx, filepath.Join(c.dir, "sandbox.vhdx"), r.DiskSize); err != nil {
 			return nil, err
 		}
@@ -335,7 +331,7 @@ func (e *Engine) undoBuild(c *Container, volumes []string) {
 	if err := os.RemoveAll(c.dir); err != nil {
 		e.log.Error("remove container folder", "container", c.rec.ID, "err", err)
 	}
-	e.ids.release(c.rec.FirstID)
+	e.releaseIDs(c.rec.ID, c.rec.FirstID)
 }
 
 // register enters a container under its id and name, picking one if it has

@@ -109,10 +109,10 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if e.layers, err = layer.Open(o.Data); err != nil {
 		return nil, err
 	}
-	e.ids = newIDAllocator(o.IDs, o.Data)
+	e.ids = newIDAllocator(o.IDs, defaultClaims, o.Data)
 	e.filters = seccomp.NewCache(filepath.Join(o.Data, "seccomp"))
 	e.volumes = &volumeStore{dir: filepath.Join(o.Data, "volumes")}
-	e.bases.layers = e.layers
+	e.bases.layers, e.bases.room.run = e.layers, o.Run
 	e.images, err = image.Open(image.Options{
 		Data: o.Data, Bases: basesOf{e}, Log: o.Log, InUse: e.imageInUse, Event: e.imageEvent,
 		InsecureRegistries: o.InsecureRegistries,

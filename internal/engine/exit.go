@@ -147,7 +147,7 @@ func (e *Engine) discard(c *Container, b *sandbox) {
 	if err := os.RemoveAll(c.dir); err != nil {
 		e.log.Error("remove container folder", "container", c.rec.ID, "err", err)
 	}
-	e.ids.release(c.rec.FirstID)
+	e.releaseIDs(c.rec.ID, c.rec.FirstID)
 }
 
 // restartWanted applies the restart policy; the caller holds c.mu.

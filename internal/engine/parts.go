@@ -39,8 +39,7 @@ func (b basesOf) Build(ctx context.Context, id string, list []siloimage.LayerSou
 
 func (b basesOf) Remove(id string) error {
 	b.e.standby.forget(id)
-	b.e.bases.drop(id)
-	return b.e.layers.Remove(id, nil)
+	return errors.Join(b.e.bases.drop(id), b.e.layers.Remove(id, nil))
 }
 
 func (b basesOf) Has(id string) bool {

@@ -1,6 +1,11 @@
 package engine
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,21 +15,80 @@ import (
 )
 
 func TestIDAllocator(t *testing.T) {
-	a := newIDAllocator(IDPool{First: 1 << 20, Count: 3 * rangeSize}, "seed")
+	pool, claims, data := IDPool{First: 1 << 20, Count: 3 * rangeSize}, hostClaims(filepath.Join(t.TempDir(), "ids")), t.TempDir()
+	a := newIDAllocator(pool, claims, "seed")
 	got := map[uint32]bool{}
-	for range 3 {
-		first, err := a.take()
+	for i := range 3 {
+		first, err := a.take(filepath.Join(data, strconv.Itoa(i)))
 		if err != nil || got[first] || first < 1<<20 || first%rangeSize != 0 {
 			t.Fatalf("take: %d, %v, had %v", first, err, got)
 		}
 		got[first] = true
 	}
-	if _, err := a.take(); !errs.Is(err, errs.Unavailable) {
+	one := filepath.Join(data, "one")
+	if _, err := a.take(one); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("an empty pool gives %v", err)
 	}
-	a.release(1 << 20)
-	if a.claim(1<<20) == false || a.claim(1<<20) {
-		t.Error("a range is claimed once")
+	if exists(one) {
+		t.Error("the folder is left of a range that was not given")
+	}
+	if err := a.release(1 << 20); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []bool{true, false} {
+		if ok, err := a.claim(1<<20, one); ok != want || err != nil {
+			t.Errorf("claim: %v, %v, want %v: a range is claimed once", ok, err, want)
+		}
+	}
+}
+
+// TestAllocatorsShareAPool takes from one pool as two daemons, one of which
+// forgets its claims as a killed one does.
+func TestAllocatorsShareAPool(t *testing.T) {
+	pool, claims, data := IDPool{First: 1 << 20, Count: 64 * rangeSize}, hostClaims(filepath.Join(t.TempDir(), "ids")), t.TempDir()
+	allocators := []*idAllocator{newIDAllocator(pool, claims, "same"), newIDAllocator(pool, claims, "same")}
+	var mu sync.Mutex
+	owner := map[uint32]string{}
+	var work sync.WaitGroup
+	for i, a := range allocators {
+		work.Go(func() {
+			for n := range 32 {
+				dir := filepath.Join(data, strconv.Itoa(i), strconv.Itoa(n))
+				first, err := a.take(dir)
+				mu.Lock()
+				if err != nil || owner[first] != "" {
+					t.Errorf("%s: %d, %v: that is %s's", dir, first, err, owner[first])
+				}
+				owner[first] = dir
+				mu.Unlock()
+			}
+		})
+	}
+	work.Wait()
+	other := newIDAllocator(pool, claims, "other")
+	late := filepath.Join(data, "late")
+	if _, err := other.take(late); !errs.Is(err, errs.Unavailable) {
+		t.Fatalf("a pool that others have emptied gives %v", err)
+	}
+	for first, dir := range owner {
+		if ok, err := other.claim(first, late); ok || err != nil {
+			t.Fatalf("claim of another's range: %v, %v", ok, err)
+		}
+		// Its container is gone, and so is the daemon that should say so.
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := other.take(late); got != first || err != nil {
+			t.Errorf("take: %d, %v, want %d, whose container is gone", got, err, first)
+		}
+		// The first one lets go of what is another's by now.
+		if err := errors.Join(claims.drop(first, dir), claims.sweep()); err != nil {
+			t.Error(err)
+		}
+		if to, err := os.Readlink(claims.path(first)); to != late {
+			t.Errorf("the claim is %q's, %v", to, err)
+		}
+		break
 	}
 }
 

@@ -187,6 +187,9 @@ func (e *Engine) sweep(ctx context.Context, claimed map[string]bool) error {
 			removed = append(removed, "folder "+id)
 		}
 	}
+	if err := e.ids.claims.sweep(); err != nil {
+		e.log.Error("sweep", "err", err)
+	}
 	if err := e.sweepDisks(claimed); err != nil {
 		e.log.Error("sweep disks", "err", err)
 	}

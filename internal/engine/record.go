@@ -255,8 +255,8 @@ func (e *Engine) loadRecords() error {
 			e.log.Warn("state record is damaged: the container counts as exited", "container", r.ID, "err", err)
 			c.st = stateRecord{Format: recordFormat, State: container.StateExited, ExitCode: 255, Error: err.Error()}
 		}
-		if !e.ids.claim(r.FirstID) {
-			e.addBroken(r.ID, fmt.Errorf("%s: its user ids belong to another container", dir))
+		if err := e.claimIDs(c); err != nil {
+			e.addBroken(r.ID, fmt.Errorf("%s: %w", dir, err))
 			continue
 		}
 		e.containers[r.ID] = c

@@ -395,7 +395,7 @@ func (e *Engine) destroySandbox(b *sandbox, files bool) {
 			e.log.Error("remove container folder", "container", b.id, "err", err)
 		}
 		e.fault("destroy: folder")
-		e.ids.release(b.first)
+		e.releaseIDs(b.id, b.first)
 	}
 }
 
@@ -449,10 +449,5 @@ func (e *Engine) baseOverlay(b *sandbox, imageID string) (*linux.FD, error) {
 	if err := linux.IDMap(base, b.userns, false); err != nil {
 		return nil, fmt.Errorf("show the image with the container's ids: %w", err)
 	}
-	var root *linux.FD
-	err = linux.WithFSUser(b.first, func() (err error) {
-		root, err = overlay(e.o.Run, b.id, base, b.disk.Mount)
-		return err
-	})
-	return root, err
+	return e.bases.room.overlay(b.first, base, b.disk.Mount)
 }

@@ -98,7 +98,7 @@ func (e *Engine) rootOf(ctx context.Context, c *Container) (*linux.FD, error) {
 		return nil, err
 	}
 	defer a.Close()
-	return overlay(e.o.Run, c.record().ID, base, a.Mount)
+	return e.bases.room.overlay(0, base, a.Mount)
 }
 
 // DiskUnmount takes away what DiskMount has put at a path.

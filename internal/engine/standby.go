@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -174,11 +175,12 @@ func (s *standbys) makeOne() {
 func (e *Engine) makeStandby(image string) (*sandbox, error) {
 	ctx, cancel := context.WithTimeout(e.ctx, 30*time.Second)
 	defer cancel()
-	first, err := e.ids.take()
+	id := newID()
+	first, err := e.ids.take(filepath.Join(e.containersDir(), id))
 	if err != nil {
 		return nil, err
 	}
-	return e.makeSandbox(ctx, sandboxPlan{shape: e.defaultShape(), id: newID(), first: first, newDisk: true, image: image})
+	return e.makeSandbox(ctx, sandboxPlan{shape: e.defaultShape(), id: id, first: first, newDisk: true, image: image})
 }
 
 // gone drops a standby whose agent has ended.

@@ -231,6 +231,14 @@ func LockExclusive(f *FD) error {
 	return nil
 }
 
+// LockWait is LockExclusive that waits for its turn.
+func LockWait(f *FD) error {
+	if err := retry(func() error { return unix.Flock(f.Int(), unix.LOCK_EX) }); err != nil {
+		return &os.PathError{Op: "flock", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
 // NextData gives the first run of data of a sparse file at or after offset
 // from, as [start, end); start and end are -1 if there is none. It moves the
 // file's position. A file system without holes shows one run.
