@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -33,13 +34,13 @@ func newOutside(t *testing.T) *outside {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ns.Close() })
-	h, err := netlink.NewHandleAt(netns.NsHandle(ns.Int()))
+	h, err := netlink.NewHandleAt(netns.NsHandle(ns.Int()), syscall.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.Close)
 	o := &outside{t: t, ns: ns, h: h}
-	host, err := netlink.NewHandle()
+	host, err := netlink.NewHandle(syscall.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,7 +82,7 @@ func (l *lab) ns() *linux.FD {
 
 func (l *lab) do(ns *linux.FD, f func(h *netlink.Handle)) {
 	l.t.Helper()
-	h, err := netlink.NewHandleAt(netns.NsHandle(ns.Int()))
+	h, err := netlink.NewHandleAt(netns.NsHandle(ns.Int()), syscall.NETLINK_ROUTE)
 	l.ok(err)
 	defer h.Close()
 	f(h)
