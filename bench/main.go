@@ -49,7 +49,7 @@ func parse() (s settings) {
 	flag.IntVar(&s.standby, "standby", 2, "standbys of the measured silod")
 	flag.BoolVar(&s.short, "short", false, "few runs: shows that everything works, says little of speed")
 	flag.BoolVar(&s.docker, "docker", true, "compare with Docker where dockerd and containerd are installed")
-	flag.StringVar(&s.only, "only", "", "measure only this: start, exec, ps, ready, burst, rate, memory or docker")
+	flag.StringVar(&s.only, "only", "", "measure only this: start, exec, services, properties, memory, ps, ready, burst, rate or docker")
 	flag.Parse()
 	full, few := 200, 200
 	if s.short {
@@ -116,6 +116,8 @@ func run(s settings) (err error) {
 	}{
 		{"start", b.starts},
 		{"exec", b.execs},
+		{"services", b.services},
+		{"properties", b.properties},
 		{"memory", b.memory},
 		{"ps", b.listing},
 		{"ready", b.ready},

@@ -121,9 +121,10 @@ func (b *bench) execs() error {
 	return b.d.removeAll(b.ctx)
 }
 
-// idle starts a container that does nothing, and gives its id.
+// idle starts a container that does nothing, and gives its id: one of nano,
+// which has no services.
 func (b *bench) idle() (string, error) {
-	r := &container.CreateRequest{Config: &container.Config{Image: "core", Cmd: []string{"sleep", "1000000"}}, HostConfig: &container.HostConfig{}}
+	r := &container.CreateRequest{Config: &container.Config{Image: "nano", Cmd: []string{"sleep", "1000000"}}, HostConfig: &container.HostConfig{}}
 	made, err := b.d.c.ContainerCreate(b.ctx, "", "", r)
 	if err != nil {
 		return "", err

@@ -77,8 +77,11 @@ func (l *Log) open() error {
 	return nil
 }
 
-// Add keeps an event of a session, 0 for the host's.
+// Add keeps an event of a session, 0 for the host's. A nil Log keeps none.
 func (l *Log) Add(session uint32, m events.Message) {
+	if l == nil {
+		return
+	}
 	e := entry{Session: session, At: m.TimeNano, Type: m.Type, Action: m.Action, ID: m.Actor.ID, Attr: m.Actor.Attributes}
 	select {
 	case l.in <- e:
