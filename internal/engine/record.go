@@ -204,8 +204,14 @@ func (c *Container) writeNew(r *configRecord) error {
 		return nil // a power cut removes it, as its end would have
 	}
 	c.e.later(func() {
-		if err := record.Sync(c.configPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			c.e.log.Error("write record", "container", r.ID, "err", err)
+		// The record last: where it is whole, so is what it is about.
+		for _, name := range []string{"layerchain.json", "sandbox.vhdx", "config.json"} {
+			if err := record.Sync(filepath.Join(c.dir, name)); err != nil {
+				if !errors.Is(err, fs.ErrNotExist) {
+					c.e.log.Error("write record", "container", r.ID, "err", err)
+				}
+				return
+			}
 		}
 	})
 	return nil

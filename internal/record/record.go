@@ -18,23 +18,32 @@ type Durability bool
 
 const (
 	Durable  Durability = true  // before Write returns: fsync of file and folder
-	Volatile Durability = false // when the kernel writes it back; still replaced atomically
+	Volatile Durability = false // when the kernel writes it back, or Sync is called; still replaced atomically
 )
 
+// safe is the bit of a file's mode that tells a record which has been on the
+// disk as a whole from one that a power cut may have left with any content:
+// names and modes are in a journal, content is not.
+const safe fs.FileMode = 0o200
+
 // Write replaces the file at path with v as indented JSON and a final newline,
-// mode 0600. Readers see the old content or the new, never a part.
+// mode 0600, or 0400 while it is volatile. Readers see the old content or the new, never a part.
 func Write(path string, v any, d Durability) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write record %s: %w", path, err)
 	}
-	if err := WriteFile(path, append(data, '\n'), 0o600, d); err != nil {
+	mode := fs.FileMode(0o600)
+	if d == Volatile {
+		mode &^= safe
+	}
+	if err := WriteFile(path, append(data, '\n'), mode, d); err != nil {
 		return fmt.Errorf("write record %s: %w", path, err)
 	}
 	return nil
 }
 
-// WriteFile is Write for raw bytes.
+// WriteFile is Write for raw bytes, with one mode for both durabilities.
 func WriteFile(path string, data []byte, mode fs.FileMode, d Durability) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp*")
@@ -90,12 +99,20 @@ func Sync(path string) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := f.Chmod(info.Mode() | safe); err != nil {
+		return err
+	}
 	return SyncDir(filepath.Dir(path))
 }
 
 // Read decodes the record at path into v. A missing file gives an error that
-// is fs.ErrNotExist; a file without content, as a power cut may leave of one
-// that was Volatile, one that is ErrEmpty; anything unreadable ErrCorrupt.
+// is fs.ErrNotExist; a file without content, or without a meaning while it is
+// Volatile, as a power cut may leave, one that is ErrEmpty; anything else that
+// is unreadable ErrCorrupt.
 func Read(path string, v any) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -105,12 +122,15 @@ func Read(path string, v any) error {
 		return fmt.Errorf("read record %s: %w", path, ErrEmpty)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
+		if info, statErr := os.Stat(path); statErr == nil && info.Mode()&safe == 0 {
+			return fmt.Errorf("read record %s: %w", path, ErrEmpty)
+		}
 		return fmt.Errorf("read record %s: %w: %v", path, ErrCorrupt, err)
 	}
 	return nil
 }
 
-// ErrEmpty marks a record whose content never reached the disk.
+// ErrEmpty marks a record whose content never reached the disk as a whole.
 var ErrEmpty = errors.New("the record is empty")
 
 // ErrCorrupt marks a record that exists but cannot be understood.
