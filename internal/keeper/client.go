@@ -190,19 +190,12 @@ func (c *client) hangUp() {
 		c.write.Lock()
 		rest := c.pending
 		c.write.Unlock()
-		end := func() {
-			linux.ShutdownFile(c.conn)
-			c.conn.Close()
-		}
-		if len(rest) == 0 {
-			end()
+		if len(rest) > 0 { // one that reads slowly holds up nobody
+			c.p.keeper.owe(&debt{c.conn, rest, time.Now().Add(lastWords)})
 			return
 		}
-		_ = c.conn.SetWriteDeadline(time.Now().Add(lastWords))
-		go func() { // one that reads slowly holds up nobody
-			_, _ = c.conn.Write(rest)
-			end()
-		}()
+		linux.ShutdownFile(c.conn)
+		c.conn.Close()
 	})
 }
 

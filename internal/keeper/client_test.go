@@ -53,7 +53,7 @@ func stuck(t *testing.T) (c *client, other *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &Keeper{log: slog.New(slog.DiscardHandler)}
+	k := &Keeper{log: slog.New(slog.DiscardHandler), debts: map[*debt]bool{}}
 	c, err = newClient(&process{keeper: k}, linux.NewFD(a, "client"), wire.Attach{})
 	if err != nil {
 		t.Fatal(err)

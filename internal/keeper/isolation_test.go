@@ -4,10 +4,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	agent "silo/internal/agent/wire"
 	"silo/internal/keeper"
+	"silo/internal/keeper/remote"
 	"silo/internal/keeper/wire"
 	"silo/internal/linux"
 )
@@ -30,6 +32,25 @@ func TestInitReapsAndPassesTheCode(t *testing.T) {
 	if out != "child\n" || exit.Code != 9 {
 		t.Errorf("output %q, exit %+v; want no process 1, and code 9", out, exit)
 	}
+}
+
+// upgrade replaces a keeper's program and connects to it anew.
+func upgrade(t *testing.T, k *remote.Keeper, dir string) *remote.Keeper {
+	t.Helper()
+	program, err := linux.Open(filepath.Join(dir, "silo-keeper"), linux.ORdonly, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	exe, err := keeper.AgentFD(filepath.Join(dir, "silo-agent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exe.Close()
+	if err := k.Upgrade(bg, program, exe); err != nil {
+		t.Fatal(err)
+	}
+	return dial(t, filepath.Join(dir, wire.SocketName))
 }
 
 // TestUpgradeKeepsClientsAndExecs replaces the keeper's program while a client
@@ -64,20 +85,7 @@ func TestUpgradeKeepsClientsAndExecs(t *testing.T) {
 		}
 	}
 	say("before\n")
-	program, err := linux.Open(filepath.Join(dir, "silo-keeper"), linux.ORdonly, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer program.Close()
-	exe, err := keeper.AgentFD(filepath.Join(dir, "silo-agent"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer exe.Close()
-	if err := k.Upgrade(bg, program, exe); err != nil {
-		t.Fatal(err)
-	}
-	k = dial(t, filepath.Join(dir, wire.SocketName))
+	k = upgrade(t, k, dir)
 	say("after\n")
 
 	end, out := client(t)
@@ -98,5 +106,40 @@ func TestUpgradeKeepsClientsAndExecs(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, wire.SocketName)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUpgradeKeepsDebts replaces the program of a keeper that owes a client
+// most of the output of a command that has ended.
+func TestUpgradeKeepsDebts(t *testing.T) {
+	k, dir := startKeeper(t)
+	launch(t, k, "slow")
+	ours, theirs, err := linux.Socketpair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := linux.NewFD(ours, "client").PollFile()
+	defer client.Close()
+	conn := linux.NewFD(theirs, "conn")
+	if err := syscall.SetsockoptInt(theirs, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096); err != nil {
+		t.Fatal(err)
+	}
+	// What a pipe can take, this socket cannot.
+	const size = 60000
+	_, err = k.Start(bg, wire.Start{
+		ID: "slow", Body: agent.Start{Command: shell("i=0; while [ $i -lt 750 ]; do echo 0123456789012345678901234567890123456789012345678901234567890123456789012345678; i=$((i+1)); done")},
+		Attach: []wire.Attach{{Stdout: true}},
+	}, []*linux.FD{busyboxRoot(t)}, []*linux.FD{conn})
+	conn.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exit := awaitExit(t, k, "slow"); exit.Code != 0 {
+		t.Fatalf("exit %+v", exit)
+	}
+	upgrade(t, k, dir)
+	got, err := io.ReadAll(client)
+	if err != nil || len(got) != size {
+		t.Errorf("%d bytes, %v, want %d", len(got), err, size)
 	}
 }

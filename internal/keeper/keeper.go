@@ -38,6 +38,9 @@ type Keeper struct {
 	containers map[string]*container
 	daemons    map[*ipc.Conn]bool
 	kept       map[string][]*linux.FD
+	debts      map[*debt]bool
+	frozen     bool       // all that moves has come to rest, for the next program
+	thaw       *sync.Cond // frozen is false again
 	launching  int
 	strangers  map[int]linux.WaitStatus
 	pumps      sync.WaitGroup // move bytes
@@ -63,11 +66,13 @@ func New(o Options) (*Keeper, error) {
 	if err := o.Agent.Raise(agent.Channel + 1); err != nil {
 		return nil, err
 	}
-	return &Keeper{
+	k := &Keeper{
 		build: o.Build, listener: o.Listener.File(), agentExe: o.Agent, devNull: null, log: o.Log, forker: newForker(),
 		containers: map[string]*container{}, strangers: map[int]linux.WaitStatus{}, daemons: map[*ipc.Conn]bool{}, kept: map[string][]*linux.FD{},
-		stop: make(chan struct{}),
-	}, nil
+		debts: map[*debt]bool{}, stop: make(chan struct{}),
+	}
+	k.thaw = sync.NewCond(&k.mu)
+	return k, nil
 }
 
 // Run serves until silod says quit.

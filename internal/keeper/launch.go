@@ -207,13 +207,16 @@ func (f *forker) do(job func() error, ownThread bool) error {
 // has died before them.
 func (k *Keeper) reap() {
 	for {
-		pid, ws, ok := linux.WaitAny(false)
-		if !ok {
+		if !linux.AwaitAny() {
 			<-k.forker.spawn
 			continue
 		}
 		k.mu.Lock()
-		known := false
+		for k.frozen {
+			k.thaw.Wait()
+		}
+		pid, ws, ok := linux.WaitAny(true)
+		known := !ok || pid == 0 // whoever forked it has reaped it
 		for _, c := range k.containers {
 			switch {
 			case pid == c.agent:

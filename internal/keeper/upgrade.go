@@ -28,6 +28,7 @@ type saved struct {
 	Listener   int
 	Containers []savedContainer
 	Kept       map[string][]int
+	Debts      []savedDebt
 }
 
 type savedContainer struct {
@@ -107,7 +108,8 @@ func (k *Keeper) ids() (out []string) {
 }
 
 // freeze stops all pumps where no byte is on its way. First come to rest the
-// agents' messages: the end of a command waits for its output's.
+// agents' messages: the end of a command waits for its output's. From then on
+// no child is reaped either: how one ended is for the next program to learn.
 func (k *Keeper) freeze() error {
 	past := time.Now()
 	k.mu.Lock()
@@ -118,6 +120,9 @@ func (k *Keeper) freeze() error {
 	if err := rest(&k.ends); err != nil {
 		return err
 	}
+	k.mu.Lock()
+	k.frozen = true
+	k.mu.Unlock()
 	past = time.Now()
 	k.eachFile(func(f *os.File, soon bool) {
 		if soon {
@@ -125,6 +130,11 @@ func (k *Keeper) freeze() error {
 		}
 		_ = f.SetWriteDeadline(past.Add(freezeTime / 2))
 	})
+	k.mu.Lock()
+	for d := range k.debts { // nobody waits for these
+		_ = d.conn.SetWriteDeadline(past)
+	}
+	k.mu.Unlock()
 	return rest(&k.pumps)
 }
 
@@ -147,10 +157,20 @@ func (k *Keeper) resume() {
 	k.eachFile(func(f *os.File, _ bool) { _ = f.SetDeadline(time.Time{}) })
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.frozen = false
+	k.thaw.Broadcast()
+	k.restartAll()
+	go k.accept()
+}
+
+// restartAll runs all pumps.
+func (k *Keeper) restartAll() {
 	for _, c := range k.containers {
 		k.restart(c)
 	}
-	go k.accept()
+	for d := range k.debts {
+		k.startPaying(d)
+	}
 }
 
 // restart runs a container's pumps.
@@ -187,6 +207,9 @@ func (k *Keeper) eachFile(visit func(f *os.File, soon bool)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	visit(k.listener, true)
+	for d := range k.debts {
+		visit(d.conn, true)
+	}
 	for _, c := range k.containers {
 		visit(c.ch.Socket().File(), true)
 		for _, p := range c.processes() {
@@ -219,7 +242,7 @@ func (c *container) processes() (out []*process) {
 func (k *Keeper) save() ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := saved{Listener: linux.RawFD(k.listener), Kept: map[string][]int{}}
+	s := saved{Listener: linux.RawFD(k.listener), Kept: map[string][]int{}, Debts: k.saveDebts()}
 	for name, list := range k.kept {
 		for _, fd := range list {
 			s.Kept[name] = append(s.Kept[name], fd.Int())
@@ -322,6 +345,7 @@ func Restore(arg string, build string, log *slog.Logger) (*Keeper, error) {
 			all = append(all, n)
 		}
 	}
+	all = append(all, k.restoreDebts(s.Debts)...)
 	for _, sc := range s.Containers {
 		c, numbers, err := k.restore(sc)
 		if err != nil {
@@ -333,9 +357,7 @@ func Restore(arg string, build string, log *slog.Logger) (*Keeper, error) {
 	if err := linux.KeepOnExec(all, false); err != nil {
 		return nil, err
 	}
-	for _, c := range k.containers {
-		k.restart(c)
-	}
+	k.restartAll()
 	return k, nil
 }
 

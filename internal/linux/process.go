@@ -35,6 +35,12 @@ func WaitAny(noHang bool) (pid int, ws WaitStatus, ok bool) {
 	return pid, ws, true
 }
 
+// AwaitAny waits until any child has ended and leaves it for WaitAny; false if
+// there is no child.
+func AwaitAny() bool {
+	return retry(func() error { return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT|unix.WALL, nil) }) == nil
+}
+
 // ExitCode gives the code that a shell would report: 128+n after signal n.
 func ExitCode(ws WaitStatus) (code, signal int) {
 	if ws.Signaled() {
