@@ -347,3 +347,22 @@ func Sweep(l Layout, parent string, keep map[string]bool) (removed []string, err
 	slices.Sort(removed)
 	return removed, err
 }
+
+// RemoveParent removes parent where nothing is in it: neither a group, of
+// whatever daemon, nor a process.
+func RemoveParent(l Layout, parent string) error {
+	if err := CheckParent(parent); err != nil {
+		return err
+	}
+	var list []error
+	for _, h := range l.dirs() {
+		err := os.Remove(filepath.Join(h.Dir, strings.Trim(parent, "/")))
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EBUSY) && !errors.Is(err, syscall.ENOTEMPTY) {
+			list = append(list, err)
+		}
+	}
+	if err := errors.Join(list...); err != nil {
+		return fmt.Errorf("remove cgroup %s: %w", parent, err)
+	}
+	return nil
+}

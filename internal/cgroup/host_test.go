@@ -347,6 +347,23 @@ func TestSweep(t *testing.T) {
 		if !New(l, parent, "kept").Exists() || New(l, parent, "lost").Exists() {
 			t.Error("kept is gone or lost is not")
 		}
+		// The parent goes when nothing is in it any more, and not before.
+		if err := RemoveParent(l, parent); err != nil || !New(l, parent, "kept").Exists() {
+			t.Errorf("%v, or kept is gone", err)
+		}
+		if err := New(l, parent, "kept").Destroy(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time there is none
+			if err := RemoveParent(l, parent); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, h := range l.dirs() {
+			if _, err := os.Stat(filepath.Join(h.Dir, parent)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the parent in %s: %v, want that it is gone", h.Dir, err)
+			}
+		}
 	})
 }
 

@@ -86,7 +86,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
-			e.giveUp()
+			err = errors.Join(err, e.giveUp())
 		}
 	}()
 	for _, dir := range []string{o.Data, e.containersDir(), o.Run, filepath.Join(o.Data, "seccomp")} {
@@ -141,12 +141,25 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	return e, nil
 }
 
-// giveUp ends what an engine that could not be opened has begun.
-func (e *Engine) giveUp() {
+// giveUp ends what an engine that could not be opened has begun, a keeper that
+// was started for nothing too. One that holds containers goes on with them.
+func (e *Engine) giveUp() error {
 	e.cancel()
 	if e.events != nil {
 		_ = e.events.Close() // the error that is on its way says more
 	}
+	k := e.keep()
+	if k == nil {
+		return nil
+	}
+	defer k.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := k.Quit(ctx); err != nil {
+		return nil //nolint:nilerr // it is needed
+	}
+	<-k.Done()
+	return cgroup.RemoveParent(e.cgroups, e.cgroupParent())
 }
 
 func (e *Engine) openNetwork(ctx context.Context) (err error) {
@@ -197,6 +210,7 @@ func (e *Engine) Close() error {
 	defer cancel()
 	if err := k.Quit(ctx); err == nil { // nothing runs: the keeper is not needed either
 		<-k.Done()
+		errList = append(errList, cgroup.RemoveParent(e.cgroups, e.cgroupParent()))
 	}
 	k.Close()
 	if len(e.all()) == 0 { // nobody will ask for this network's addresses again
