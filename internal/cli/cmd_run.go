@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -279,9 +280,10 @@ func startError(err error) error {
 
 // startCode is 127 for a command that does not exist, 126 for one that cannot
 // be executed, 125 for all else. The API has no field for it: as with Docker's
-// own command line, the text decides.
+// own command line, the text decides, of a request that was itself at fault:
+// another error may speak of files of the host.
 func startCode(err error) int {
-	if client.Status(err) == 0 {
+	if client.Status(err) != http.StatusBadRequest {
 		return 125
 	}
 	msg := strings.ToLower(err.Error())

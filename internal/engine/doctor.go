@@ -49,7 +49,7 @@ var examinations = []examination{
 	{"EROFS", fileSystem("erofs"), "no image can be used", "modprobe erofs"},
 	{"EROFS from a file", erofsFromFile, "each image in use takes a loop device", ""},
 	{"overlay", fileSystem("overlay"), "no container can run", "modprobe overlay"},
-	{"overlay of detached mounts", plain(linux.ProbeOverlay), "mounts are attached below the exec root for a moment at each start", ""},
+	{"overlay of detached mounts", plain(linux.ProbeOverlay), "mounts are attached in a mount namespace of silod's for a moment at each start", ""},
 	{"owners of an image mapped", mappedBase, "no container can run: a kernel from 5.19 on has it", ""},
 	{"ext4", fileSystem("ext4"), "no sandbox disk can be mounted", "modprobe ext4"},
 	{"free loop device", plain(linux.ProbeLoop), "no sandbox disk can be attached", "modprobe loop"},

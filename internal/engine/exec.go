@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 
@@ -282,6 +283,20 @@ func (p *pendingAttach) close() {
 	p.conn.Close()
 }
 
+// left tells whether a client has gone, and lets it go.
+func (p *pendingAttach) left() bool {
+	select {
+	case <-p.taken:
+	default:
+		return false
+	}
+	if p.conn != nil && !linux.HungUp(p.conn) {
+		return false
+	}
+	p.conn.Close()
+	return true
+}
+
 // awaitStart enters a client for a container's next start; false if the
 // container runs already.
 func (c *Container) awaitStart(p *pendingAttach) bool {
@@ -290,6 +305,8 @@ func (c *Container) awaitStart(p *pendingAttach) bool {
 	if c.st.State != container.StateCreated && c.st.State != container.StateExited {
 		return false
 	}
+	// Nobody reads from those who wait: who has gone is noticed here.
+	c.pending = slices.DeleteFunc(c.pending, (*pendingAttach).left)
 	c.pending = append(c.pending, p)
 	return true
 }

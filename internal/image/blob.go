@@ -230,6 +230,9 @@ func (s *Store) dropBlob(d digest.Digest, keep bool) {
 
 // noSpace gives an error of a full disk its kind and a way out.
 func noSpace(err error) error {
+	if errs.KindOf(err) == errs.Unavailable { // it has been here
+		return err
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return errs.New(errs.Unavailable, "%w: free some under the data root, for instance with `silo rmi`", err)
 	}

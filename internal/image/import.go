@@ -159,6 +159,9 @@ func checkTar(r io.Reader) error {
 		if err == io.EOF {
 			break
 		}
+		if err != nil && (isHost(err) || errs.KindOf(err) != errs.Internal) {
+			return err
+		}
 		if err != nil {
 			return unpackError(fmt.Errorf("not a tar archive: %w", err))
 		}

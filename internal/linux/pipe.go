@@ -15,6 +15,13 @@ func Pipe() (r, w *FD, err error) {
 	return NewFD(p[0], "pipe"), NewFD(p[1], "pipe"), nil
 }
 
+// HungUp tells whether the other side of a connection is closed both ways.
+func HungUp(f *FD) bool {
+	p := []unix.PollFd{{Fd: int32(f.Int())}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
+}
+
 // SetNonblock makes calls on the open object return at once.
 func SetNonblock(f *FD) error {
 	return os.NewSyscallError("fcntl", unix.SetNonblock(f.Int(), true))

@@ -154,7 +154,7 @@ func ProbeOverlay() error {
 	}
 	o, err := MountFS("overlay", []FSOption{{Key: "lowerdir+", FD: fds["lower"]}, {Key: "upperdir", FD: fds["upper"]}, {Key: "workdir", FD: fds["work"]}}, AttrNoDev)
 	o.Close()
-	return absent(err, unix.EINVAL, unix.EBADF, unix.ENODEV)
+	return absent(err, unix.EINVAL, unix.EBADF, unix.ENODEV, unix.EOPNOTSUPP)
 }
 
 // ProbeIDMap shows a detached mount with other owners, those of a user
