@@ -24,6 +24,7 @@ type daemon struct {
 	bridge string
 	pool   string
 	flags  []string
+	wrap   []string // a command to start silod by
 	cmd    *exec.Cmd
 	ports  map[string]bool // links that the switch has had
 }
@@ -33,9 +34,21 @@ var count atomic.Int32
 
 // newDaemon starts a daemon, with further flags, and waits until it answers.
 func newDaemon(standby int, flags ...string) (*daemon, error) {
+	d, err := describeDaemon(standby, flags...)
+	if err == nil {
+		err = d.start()
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.end())
+	}
+	return d, nil
+}
+
+// describeDaemon is a daemon that has not been started.
+func describeDaemon(standby int, flags ...string) (*daemon, error) {
 	root, err := os.MkdirTemp("", "silo-e2e-daemon")
 	if err != nil {
-		return nil, err
+		return &daemon{}, err
 	}
 	n := int(count.Add(1))
 	d := &daemon{root: root, bridge: fmt.Sprintf("se%x%d", os.Getpid()&0xffff, n), ports: map[string]bool{}}
@@ -45,14 +58,9 @@ func newDaemon(standby int, flags ...string) (*daemon, error) {
 			"--data-root", filepath.Join(root, "data"), "--exec-root", filepath.Join(root, "run"), "-H", d.host, "--bridge", d.bridge,
 			"--address-pool", d.pool, "--standby", strconv.Itoa(standby), "--log-level", "debug", "--config", filepath.Join(root, "silod.json"),
 		}, flags...)
-		if err = os.WriteFile(filepath.Join(root, "silod.json"), []byte("{}"), 0o600); err == nil {
-			err = d.start()
-		}
+		err = os.WriteFile(filepath.Join(root, "silod.json"), []byte("{}"), 0o600)
 	}
-	if err != nil {
-		return nil, errors.Join(err, d.end())
-	}
-	return d, nil
+	return d, err
 }
 
 // freePool gives a /16 out of 172.16.0.0/12 that no address of the host is in.
@@ -86,7 +94,8 @@ func (d *daemon) start() error {
 		return err
 	}
 	defer log.Close()
-	d.cmd = exec.Command(filepath.Join(bins, "silod"), d.flags...)
+	args := append(append(d.wrap[:len(d.wrap):len(d.wrap)], filepath.Join(bins, "silod")), d.flags...)
+	d.cmd = exec.Command(find(args[0]), args[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := d.cmd.Start(); err != nil {
@@ -96,10 +105,16 @@ func (d *daemon) start() error {
 		if c, err := net.Dial("unix", strings.TrimPrefix(d.host, "unix://")); err == nil {
 			return c.Close()
 		}
-		if gone(d.cmd.Process.Pid) || time.Now().After(deadline) {
+		if ended(d.cmd.Process.Pid) || time.Now().After(deadline) {
 			return fmt.Errorf("silod did not get ready:\n%s", d.log())
 		}
 	}
+}
+
+// ended tells whether a child has ended that nobody has waited for yet.
+func ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(stat, []byte(") Z "))
 }
 
 // stop ends silod with a signal and waits for it.
@@ -181,8 +196,8 @@ func (d *daemon) links() map[string]bool {
 	return m
 }
 
-// left names what a stopped daemon must not leave. The switch, its table and
-// the parent cgroups stay for the next start, but empty.
+// left names what a stopped daemon must not leave. The switch and its table
+// may stay for the next start.
 func (d *daemon) left() (left []string) {
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for l := range strings.Lines(string(mounts)) {
@@ -205,11 +220,9 @@ func (d *daemon) left() (left []string) {
 		}
 	}
 	for _, pattern := range []string{"/sys/fs/cgroup/silo-", "/sys/fs/cgroup/*/silo-"} {
-		groups, _ := filepath.Glob(pattern + d.bridge + "/*")
+		groups, _ := filepath.Glob(pattern + d.bridge)
 		for _, g := range groups {
-			if fi, err := os.Stat(g); err == nil && fi.IsDir() {
-				left = append(left, "cgroup "+g)
-			}
+			left = append(left, "cgroup "+g)
 		}
 	}
 	if folders, _ := os.ReadDir(filepath.Join(d.root, "data/containers")); len(folders) > 0 {
@@ -247,12 +260,6 @@ func (d *daemon) clean() error {
 		}
 		_, err := tool("nft", "delete", "table", "inet", "silo-"+d.bridge)
 		errs = append(errs, err)
-	}
-	for _, pattern := range []string{"/sys/fs/cgroup/silo-", "/sys/fs/cgroup/*/silo-"} {
-		groups, _ := filepath.Glob(pattern + d.bridge)
-		for _, g := range groups {
-			errs = append(errs, os.Remove(g))
-		}
 	}
 	return errors.Join(append(errs, os.RemoveAll(d.root))...)
 }

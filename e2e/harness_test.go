@@ -112,6 +112,23 @@ func ownDaemon(t *testing.T, standby int, flags ...string) *daemon {
 	return own
 }
 
+// bareDaemon is a daemon of a test's own that the test starts.
+func bareDaemon(t *testing.T, standby int) *daemon {
+	t.Helper()
+	testenv.NeedRoot(t)
+	d, err := describeDaemon(standby)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := d.with(t)
+	t.Cleanup(func() {
+		if err := own.end(); err != nil {
+			t.Error(err)
+		}
+	})
+	return own
+}
+
 // result is how a command ended.
 type result struct {
 	out, err string
