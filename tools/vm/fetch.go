@@ -22,13 +22,18 @@ type kit struct {
 // fetch downloads and unpacks what the cache does not have.
 func fetch(o options) (kit, error) {
 	k := kit{}
-	names, err := closure("qemu-system-x86")
-	if err != nil {
+	if err := needLists(o.kernel); err != nil {
 		return k, err
 	}
-	tools, err := unpack(o.cache, "qemu", append(names, "busybox-static"))
-	if err != nil {
-		return k, err
+	tools := filepath.Join(o.cache, "qemu")
+	if !isDir(tools) {
+		names, err := closure("qemu-system-x86")
+		if err != nil {
+			return k, err
+		}
+		if tools, err = unpack(o.cache, "qemu", append(names, "busybox-static")); err != nil {
+			return k, err
+		}
 	}
 	image, err := newest(o.kernel)
 	if err != nil {
@@ -60,6 +65,18 @@ func fetch(o options) (kit, error) {
 		k.order, err = loadOrder(k, system, strings.Split(o.modules, ","))
 	}
 	return k, err
+}
+
+// needLists fetches the lists of packages, if the one with the kernel is not
+// there.
+func needLists(kernel string) error {
+	if exec.Command("apt-cache", "show", kernel).Run() == nil {
+		return nil
+	}
+	if out, err := exec.Command("apt-get", "update", "-q").CombinedOutput(); err != nil {
+		return fmt.Errorf("apt-get update: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // closure names a package and those that installing it here would bring.

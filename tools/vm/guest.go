@@ -36,6 +36,9 @@ func guestRun() (int, error) {
 	if err := json.Unmarshal(text, &j); err != nil {
 		return 0, err
 	}
+	if err := leaveRootfs(); err != nil {
+		return 0, err
+	}
 	for _, m := range [][3]string{{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"devtmpfs", "/dev", "devtmpfs"}, {"tmpfs", "/tmp", "tmpfs"}, {"tmpfs", "/run", "tmpfs"}} {
 		if err := syscall.Mount(m[0], m[1], m[2], 0, ""); err != nil {
 			return 0, fmt.Errorf("mount %s: %w", m[1], err)
@@ -63,7 +66,33 @@ func guestRun() (int, error) {
 	if err := mountCgroups(j.Cgroup); err != nil {
 		return 0, err
 	}
+	if out, err := exec.Command("/bin/busybox", "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("ip link set lo up: %w: %s", err, out)
+	}
+	if j.Disk {
+		if err := mount("/dev/vda", "/disk", "ext4", ""); err != nil {
+			return 0, err
+		}
+	}
 	return runJob(j)
+}
+
+// leaveRootfs puts the same files on a mount of their own above the kernel's
+// rootfs: from that one pivot_root(2) is refused, as no real system lives there.
+func leaveRootfs() error {
+	if err := syscall.Mount("/", "/root", "", syscall.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind /: %w", err)
+	}
+	if err := os.Chdir("/root"); err != nil {
+		return err
+	}
+	if err := syscall.Mount(".", "/", "", syscall.MS_MOVE, ""); err != nil {
+		return fmt.Errorf("move mount to /: %w", err)
+	}
+	if err := syscall.Chroot("."); err != nil {
+		return fmt.Errorf("chroot: %w", err)
+	}
+	return os.Chdir("/")
 }
 
 // mountCgroups arranges the hierarchies as a host of that kind has them.
@@ -106,8 +135,12 @@ func mount(source, dir, fstype, options string) error {
 // runJob runs the command and reaps orphans until it ends.
 func runJob(j job) (int, error) {
 	cmd := exec.Command(j.Command[0], j.Command[1:]...)
+	temp := "/tmp"
+	if j.Disk { // a file system that loop devices and overlays can use
+		temp = "/disk"
+	}
 	cmd.Dir = "/package"
-	cmd.Env = []string{"PATH=/bin", "HOME=/root", "TMPDIR=/tmp", "SILO_TEST_MUST=" + j.Must, "TERM=dumb"}
+	cmd.Env = []string{"PATH=/tools:/bin", "HOME=/root", "TMPDIR=" + temp, "SILO_BIN=/silo", "SILO_TEST_MUST=" + j.Must, "TERM=dumb"}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, os.Stdout, os.Stderr
 	if path, err := findIn("/bin", j.Command[0]); err == nil {
 		cmd.Path, cmd.Err = path, nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,7 @@ type job struct {
 	Cgroup  string
 	Modules []string // below /modules, in the order to load them
 	Must    string   // SILO_TEST_MUST of the host
+	Disk    bool     // mount /dev/vda at /disk
 }
 
 // archive writes a cpio archive in the "newc" format, which the kernel unpacks
@@ -103,6 +105,70 @@ func (a *archive) add(guest, host string) {
 	}
 }
 
+// tool adds a program of the host, and its libraries where it looks for them.
+func (a *archive) tool(name string) error {
+	at, err := findTool(name)
+	if err != nil {
+		return err
+	}
+	a.add(path.Join("/tools", path.Base(name)), at)
+	out, err := exec.Command("ldd", at).CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "not a dynamic executable") {
+		return fmt.Errorf("ldd %s: %w: %s", at, err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if _, after, ok := strings.Cut(line, "=> "); ok {
+			line = after
+		}
+		lib, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !path.IsAbs(lib) || a.seen[lib] {
+			continue
+		}
+		a.seen[lib] = true
+		real, err := filepath.EvalSymlinks(lib)
+		if err != nil {
+			return err
+		}
+		a.add(lib, real)
+	}
+	return a.err
+}
+
+// findTool looks for a program also where root's programs are.
+func findTool(name string) (string, error) {
+	at, err := exec.LookPath(name)
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if err != nil {
+			at, err = exec.LookPath(filepath.Join(dir, name))
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(at)
+}
+
+// makeDisk makes a file for a disk, if there is none.
+func makeDisk(file string) error {
+	if _, err := os.Stat(file); file == "" || err == nil {
+		return nil
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Truncate(file, 4<<30); err != nil {
+		return err
+	}
+	mkfs, err := findTool("mkfs.ext4")
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command(mkfs, "-q", "-t", "ext4", "-E", "lazy_itable_init=1,lazy_journal_init=1", file).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
 // writeInitramfs makes the machine's only file system.
 func writeInitramfs(to string, o options, k kit, j job) error {
 	f, err := os.Create(to)
@@ -129,6 +195,11 @@ func writeInitramfs(to string, o options, k kit, j job) error {
 	a.entry("job.json", 0o100644, int64(len(text)), 0, 0, strings.NewReader(string(text)))
 	for _, m := range k.order {
 		a.add(path.Join("/modules", m), filepath.Join(k.modules, m))
+	}
+	for _, name := range o.tools {
+		if err := a.tool(name); err != nil {
+			return err
+		}
 	}
 	for _, pair := range o.files {
 		guest, host, ok := strings.Cut(pair, "=")

@@ -11,16 +11,12 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -42,14 +38,15 @@ type options struct {
 	cache, kernel, cgroup, modules, extra string
 	memory, cpus                          int
 	timeout                               time.Duration
-	files                                 fileList
+	files, tools                          list
+	disk, cut                             string
 }
 
-// fileList is a repeated flag GUEST=HOST.
-type fileList []string
+// list is a flag that may be repeated.
+type list []string
 
-func (f *fileList) String() string     { return strings.Join(*f, " ") }
-func (f *fileList) Set(v string) error { *f = append(*f, v); return nil }
+func (l *list) String() string     { return strings.Join(*l, " ") }
+func (l *list) Set(v string) error { *l = append(*l, v); return nil }
 
 func host(args []string) (code int, err error) {
 	o := options{}
@@ -67,6 +64,9 @@ func host(args []string) (code int, err error) {
 	flags.IntVar(&o.cpus, "cpus", 1, "processors")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "after this the machine is stopped")
 	flags.Var(&o.files, "file", "GUEST=HOST: put a file or folder of the host into the machine (repeatable)")
+	flags.Var(&o.tools, "tool", "a program of the host to put into the machine, with its libraries (repeatable)")
+	flags.StringVar(&o.disk, "disk", "", "file for a disk, mounted at /disk; made with ext4 in it (4 GiB, sparse) if it does not exist")
+	flags.StringVar(&o.cut, "cut", "", "when the console shows a line with this text, cut the power and exit with 0")
 	if err := flags.Parse(args); err != nil {
 		return 0, err
 	}
@@ -88,8 +88,12 @@ func host(args []string) (code int, err error) {
 			return 0, err
 		}
 	}
+	if err := makeDisk(o.disk); err != nil {
+		return 0, fmt.Errorf("make disk %s: %w", o.disk, err)
+	}
 	image := filepath.Join(work, "initramfs")
-	if err := writeInitramfs(image, o, kit, job{Command: command, Cgroup: o.cgroup, Modules: kit.order, Must: os.Getenv("SILO_TEST_MUST")}); err != nil {
+	j := job{Command: command, Cgroup: o.cgroup, Modules: kit.order, Must: os.Getenv("SILO_TEST_MUST"), Disk: o.disk != ""}
+	if err := writeInitramfs(image, o, kit, j); err != nil {
 		return 0, fmt.Errorf("initial RAM file system: %w", err)
 	}
 	return boot(o, kit, image)
@@ -118,89 +122,4 @@ func buildTest(o *options, work string, args []string) ([]string, error) {
 func isDir(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.IsDir()
-}
-
-// exitMark begins the line by which the guest tells how its command ended.
-const exitMark = "silo-vm: exit "
-
-// boot runs the machine, passes its console on, and gives the exit code that
-// the guest reported. A machine that ends without is an error.
-func boot(o options, k kit, image string) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
-	defer cancel()
-	line := "console=ttyS0 loglevel=1 panic=-1 reboot=t random.trust_cpu=on " + cgroupWords(o.cgroup) + " " + o.extra
-	accel := "tcg"
-	if _, err := os.Stat("/dev/kvm"); err == nil {
-		accel = "kvm:tcg"
-	} else {
-		line += " " + clockWord()
-	}
-	cmd := exec.CommandContext(ctx, k.qemu, "-L", k.firmware, "-machine", "microvm,accel="+accel, "-cpu", "max",
-		"-m", strconv.Itoa(o.memory), "-smp", strconv.Itoa(o.cpus), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-		"-serial", "stdio", "-kernel", k.kernel, "-initrd", image, "-append", strings.TrimSpace(line))
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+k.libraries)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	code, err := console(out, os.Stdout)
-	if waitErr := cmd.Wait(); err == nil && code < 0 {
-		if ctx.Err() != nil {
-			return 0, fmt.Errorf("the machine did not end within %v", o.timeout)
-		}
-		return 0, fmt.Errorf("the machine ended without a result: %v", waitErr)
-	}
-	return code, err
-}
-
-// console copies the guest's output but for the exit mark; -1 if none came.
-func console(from io.Reader, to io.Writer) (int, error) {
-	code := -1
-	r := bufio.NewReader(from)
-	for {
-		line, err := r.ReadString('\n')
-		if before, mark, ok := strings.Cut(line, exitMark); ok {
-			n, convErr := strconv.Atoi(strings.TrimSpace(mark))
-			if convErr != nil {
-				return 0, fmt.Errorf("the guest's exit mark: %w", convErr)
-			}
-			code, line = n, before
-		}
-		if _, writeErr := io.WriteString(to, strings.ReplaceAll(line, "\r\n", "\n")); writeErr != nil {
-			return 0, writeErr
-		}
-		if err != nil {
-			return code, nil
-		}
-	}
-}
-
-// clockWord tells an emulated machine how fast its clock counts, which is the
-// host's: measured in there on a busy host it fails now and then, and the
-// kernel then waits for ever.
-func clockWord() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "cpu MHz" {
-			if mhz, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
-				return fmt.Sprintf("tsc_early_khz=%d", int(mhz*1000))
-			}
-		}
-	}
-	return ""
-}
-
-// cgroupWords keep controllers out of version 2 where version 1 is to have them.
-func cgroupWords(mode string) string {
-	if mode == "v2" {
-		return "cgroup_no_v1=all"
-	}
-	return ""
 }

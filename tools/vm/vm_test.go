@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -9,8 +10,8 @@ import (
 	"testing"
 )
 
-// list reads an archive back: names in order, and the content of files.
-func list(t *testing.T, data []byte) (names []string, content map[string]string) {
+// entries reads an archive back: names in order, and the content of files.
+func entries(t *testing.T, data []byte) (names []string, content map[string]string) {
 	t.Helper()
 	content = map[string]string{}
 	for len(data) >= 110 {
@@ -53,7 +54,7 @@ func TestArchive(t *testing.T) {
 	if a.err != nil {
 		t.Fatal(a.err)
 	}
-	names, content := list(t, out.Bytes())
+	names, content := entries(t, out.Bytes())
 	if got, want := strings.Join(names, " "), "x x/y x/y/a x/y/a/b x/y/a/b/five x/y/a/link TRAILER!!!"; got != want {
 		t.Errorf("names %s, want %s", got, want)
 	}
@@ -72,12 +73,16 @@ func TestConsole(t *testing.T) {
 		"panic":                                  {-1, "panic"},
 	} {
 		var out bytes.Buffer
-		code, err := console(strings.NewReader(in), &out)
+		code, err := console(strings.NewReader(in), &out, "")
 		if err != nil || code != want.code || out.String() != want.text {
 			t.Errorf("%q: %d %q, %v", in, code, out.String(), err)
 		}
 	}
-	if _, err := console(strings.NewReader("silo-vm: exit x\n"), &bytes.Buffer{}); err == nil {
+	if _, err := console(strings.NewReader("silo-vm: exit x\n"), &bytes.Buffer{}, ""); err == nil {
 		t.Error("a bad mark passed")
+	}
+	var out bytes.Buffer
+	if _, err := console(strings.NewReader("one\nnow cut\nthree\n"), &out, "cut"); !errors.Is(err, errCut) || out.String() != "one\nnow cut\n" {
+		t.Errorf("cut: %v after %q", err, out.String())
 	}
 }
