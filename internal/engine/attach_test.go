@@ -8,6 +8,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
+	"silo/internal/event"
 	"silo/internal/keeper/wire"
 	"silo/internal/linux"
 )
@@ -24,12 +25,17 @@ func TestAttachBeforeStart(t *testing.T) {
 		{"hung up", errors.New("the client is gone"), 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := &Engine{containers: map[string]*Container{}, names: map[string]string{}}
+			log, err := event.OpenLog(filepath.Join(t.TempDir(), "events"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer log.Close()
+			e := &Engine{containers: map[string]*Container{}, names: map[string]string{}, events: log}
 			c := newContainer(e, &configRecord{ID: "abc", Name: "n", Config: &container.Config{}, HostConfig: &container.HostConfig{}})
 			c.st.State = container.StateCreated
 			e.containers["abc"], e.names["n"] = c, "abc"
 			got := make(chan []*linux.FD)
-			err := e.ContainerAttach(t.Context(), "n", AttachOptions{Stream: true, Stdout: true}, func(bool) (net.Conn, []byte, error) {
+			err = e.ContainerAttach(t.Context(), "n", AttachOptions{Stream: true, Stdout: true}, func(bool) (net.Conn, []byte, error) {
 				listed := make(chan bool)
 				go func() {
 					c.mu.Lock()
