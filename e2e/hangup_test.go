@@ -111,7 +111,7 @@ func TestBodyTooLarge(t *testing.T) {
 	d := useDaemon(t)
 	c := d.dial()
 	defer c.Close()
-	go io.WriteString(c, request("POST", "/v1.44/containers/create", "", `{"Image":"`+strings.Repeat("x", 20<<20)+`"}`)) //nolint:errcheck // silod hangs up in the middle
+	go io.WriteString(c, request("POST", "/v1.44/containers/create", "", `{"Image":"`+strings.Repeat("x", 20<<20)+`"}`)) // silod hangs up in the middle
 	r, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)

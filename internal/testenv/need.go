@@ -63,7 +63,7 @@ func NeedKernel(t testing.TB, major, minor int, what string) {
 	}
 	var release []byte
 	for _, c := range u.Release {
-		release = append(release, byte(c)) //nolint:unconvert // signed on some architectures
+		release = append(release, byte(c))
 	}
 	if older(string(release), major, minor) {
 		excused(t, fmt.Sprintf("%s needs kernel %d.%d, this is %s", what, major, minor, bytes.TrimRight(release, "\x00")))
