@@ -102,15 +102,28 @@ func (a *agent) startServices(s wire.Start) error {
 	}
 }
 
+// bootDelay lies between the command's start and that of the services: a command
+// that is over at once should not share the processors with them.
+const bootDelay = 15 * time.Millisecond
+
 // bootServices starts the enabled services beside the command, if there are
 // any to be supervised.
 func (a *agent) bootServices() {
 	a.mu.Lock()
 	v := a.services
 	a.mu.Unlock()
-	if v != nil && !v.booted {
-		v.boot(nil)
+	if v == nil || v.booted {
+		return
 	}
+	v.booted = true
+	time.AfterFunc(bootDelay, func() {
+		a.mu.Lock()
+		over := a.sealed || a.draining || a.exit != nil || a.ending
+		a.mu.Unlock()
+		if !over {
+			v.m.Boot(nil)
+		}
+	})
 }
 
 func (v *services) boot(done func(failed []string)) {

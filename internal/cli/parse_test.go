@@ -280,7 +280,7 @@ func TestRequest(t *testing.T) {
 		"--tmpfs", "/t:size=1m", "--read-only", "-m", "64m", "--memory-swap", "-1", "--memory-reservation", "32m", "--cpus", "1.5", "-c", "512",
 		"--cpuset-cpus", "0-1", "--cpuset-mems", "0", "--pids-limit", "99", "--ulimit", "nofile=10:20", "--ulimit", "nofile=30", "--sysctl", "net.ipv4.ip_forward=1",
 		"--shm-size", "16m", "--cap-add", "NET_ADMIN", "--cap-drop", "ALL", "--privileged", "--security-opt", "seccomp=" + file("p.json", "{\n \"defaultAction\": \"X\" }"),
-		"--security-opt", "no-new-privileges", "--device", "/dev/fuse:rw", "--init", "--stop-signal", "INT", "--stop-timeout", "7", "--log-opt", "max-size=1m",
+		"--security-opt", "no-new-privileges", "--device", "/dev/fuse:rw", "--init", "--services", "--wait-services", "--service-failure", "restart", "--stop-signal", "INT", "--stop-timeout", "7", "--log-opt", "max-size=1m",
 		"--pid", "private", "--ipc", "private", "--uts", "host", "--isolation", "pid", "--storage-opt", "size=64m", "--health-cmd", "true", "--health-interval", "5s",
 		"--health-timeout", "1s", "--health-retries", "2", "--health-start-period", "3s", "--health-start-interval", "1s", "--health-on-failure", "kill",
 		"--group-add", "5", "--oom-score-adj", "100", "--cgroup-parent", "/x", "--annotation", "an=1", "-p", "80:80", "--expose", "90-91/udp", "-a", "stdout",

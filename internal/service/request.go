@@ -28,7 +28,11 @@ func (m *Manager) request(r wire.Request, change bool, answer func(wire.Reply)) 
 		m.waiting = append(m.waiting, func() { m.request(r, change, answer) })
 		return
 	}
-	m.refresh()
+	if r.Op != wire.OpList { // a list may be as old as what was read last, see keepSet
+		m.refresh()
+		reply := answer
+		answer = func(r wire.Reply) { m.refresh(); reply(r) }
+	}
 	var names []string
 	for _, n := range r.Units {
 		if !strings.Contains(n, ".") {
