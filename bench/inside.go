@@ -8,6 +8,10 @@ import (
 	"silo/client/container"
 )
 
+// servicesPoll lies between two questions whether the services are up: each
+// takes processor time from them, and the figure may be too large by as much.
+const servicesPoll = 5 * time.Millisecond
+
 // servicesReady bounds the wait for core's services.
 const servicesReady = 10 * time.Second
 
@@ -90,7 +94,7 @@ func (b *bench) serviceStart() (took time.Duration, pssOfAgent int, err error) {
 		if time.Since(begin) > servicesReady {
 			return 0, 0, fmt.Errorf("services are not up after %s: %+v", servicesReady, list)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(servicesPoll)
 	}
 	for _, pid := range children(b.d.keeper()) {
 		pssOfAgent = max(pssOfAgent, pss(pid))

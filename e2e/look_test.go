@@ -319,7 +319,7 @@ func maskPage(s string) string {
 		{`#\d.*`, "BUILD"},
 		{`/[^ "\n]*(containers|layers|bases|silo-tour)[^ "\],\n]*`, "PATH"},
 		{`("PATH",?)+`, `"PATH"`},
-		{`silo[a-z0-9]*0\b`, "BRIDGE"},
+		{`silo[a-z0-9]*0\b|\bse[0-9a-f]{3,}\b`, "BRIDGE"}, // of tests' daemons too
 		{`\b[0-9a-f]{2}([:-][0-9a-fA-F]{2}){5}\b`, "MAC"},
 		{`\b[0-9a-f]{12,64}\b`, "ID"},
 		{`[0-9][0-9.,:/_-]*[0-9A-Za-z.]*`, "N"},

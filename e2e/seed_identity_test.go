@@ -124,6 +124,7 @@ func TestS20FoundAndSized(t *testing.T) {
 		t.Errorf("stats: %q", stats)
 	}
 	want(t, "top", d.silo("top", "s20"), "sleep 100000")
+	want(t, "top -o", d.silo("top", "s20", "-o", "pid,args"), "sleep 100000") // selects nothing by itself
 }
 
 // S21, S22: a process of the container is one of the host, under the same

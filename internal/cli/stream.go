@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -147,13 +148,31 @@ type signalProxy struct {
 	signals chan os.Signal
 	known   chan string // the container's id, once
 	done    chan struct{}
+
+	mu    sync.Mutex
+	rest  *time.Timer
+	ended bool
 }
+
+// Catching a signal costs the Go runtime a switch between threads, some 0.1 ms
+// each: those that people send first, the others when the command has had time
+// to be a short one.
+var firstSignals = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+
+const otherSignals = 50 * time.Millisecond
 
 // catchSignals begins to hold signals for a container that is being made: to
 // sends them there and all that follow, stop ends it.
 func (a *app) catchSignals(c *client.Client) *signalProxy {
 	p := &signalProxy{a: a, signals: make(chan os.Signal, 32), known: make(chan string, 1), done: make(chan struct{})}
-	signal.Notify(p.signals)
+	signal.Notify(p.signals, firstSignals...)
+	p.rest = time.AfterFunc(otherSignals, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.ended {
+			signal.Notify(p.signals)
+		}
+	})
 	a.term.setProxy(true)
 	go p.run(c)
 	return p
@@ -202,6 +221,10 @@ func (p *signalProxy) run(c *client.Client) {
 }
 
 func (p *signalProxy) stop() {
+	p.mu.Lock()
+	p.ended = true
+	p.rest.Stop()
+	p.mu.Unlock()
 	p.a.term.setProxy(false)
 	signal.Stop(p.signals)
 	close(p.done)

@@ -46,11 +46,27 @@ func (e *Engine) ContainerTop(ctx context.Context, ref, psArgs string) (containe
 			return none, errs.Invalidf("ps args %q: only options of ps", psArgs)
 		}
 	}
-	out, err := exec.CommandContext(ctx, "ps", args...).CombinedOutput()
+	// Options that only say what to show need the numbers to select by; those
+	// that select themselves, such as -e, do not go with them.
+	out, err := exec.CommandContext(ctx, "ps", append(args, "-q"+joinNumbers(pids))...).Output()
+	if err != nil {
+		out, err = exec.CommandContext(ctx, "ps", args...).CombinedOutput()
+	}
 	if err != nil {
 		return none, errs.Invalidf("ps %s: %s", psArgs, strings.TrimSpace(string(out)))
 	}
 	return parsePS(out, pids)
+}
+
+func joinNumbers(list []int) string {
+	var b strings.Builder
+	for i, n := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(n))
+	}
+	return b.String()
 }
 
 // parsePS picks the lines of ps that belong to pids.
