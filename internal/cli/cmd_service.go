@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/spf13/cobra"
 
 	"silo/api"
@@ -267,42 +266,13 @@ func serviceLogs(a *app) *cobra.Command {
 		Example: "silo service logs -f web nginx", Args: exactArgs(2), ValidArgsFunction: a.completeContainers(1),
 	}
 	f := c.Flags()
-	f.BoolVarP(&o.Follow, "follow", "f", false, "Go on with what it writes from now on")
-	f.BoolVarP(&o.Timestamps, "timestamps", "t", false, "Show when each line was written")
-	f.StringVar(&o.Since, "since", "", "Begin at a time (2026-01-02T13:23:37Z) or that long ago (42m)")
-	f.StringVar(&o.Until, "until", "", "End at a time or that long ago")
-	f.StringVarP(&o.Tail, "tail", "n", "all", "Number of lines from the end")
+	logFlags(f, &o)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		var err error
-		if o.Since, err = timestamp("--since", o.Since); err != nil {
-			return err
-		}
-		if o.Until, err = timestamp("--until", o.Until); err != nil {
-			return err
-		}
 		o.Service = args[1]
 		if !strings.Contains(o.Service, ".") {
 			o.Service += ".service"
 		}
-		cl, err := a.client()
-		if err != nil {
-			return err
-		}
-		i, err := cl.ContainerInspect(c.Context(), args[0], false)
-		if err != nil {
-			return err
-		}
-		body, err := cl.ContainerLogs(c.Context(), i.Value.ID, o)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		if i.Value.Config.Tty {
-			_, err = io.Copy(a.out, body)
-		} else {
-			_, err = stdcopy.StdCopy(a.out, a.err, body)
-		}
-		return err
+		return a.printLogs(c.Context(), args[0], o)
 	}
 	return c
 }
