@@ -95,6 +95,11 @@ func (d *daemon) services(id string) map[string]map[string]string {
 // awaitService waits until a service has a status.
 func (d *daemon) awaitService(id, name, status string) {
 	d.t.Helper()
+	defer func() {
+		if d.t.Failed() {
+			d.t.Logf("%s\n%s", d.try("service", "status", id, name).out, d.try("service", "logs", "--tail", "20", id, name).out)
+		}
+	}()
 	until(d.t, name+" is "+status, func() bool { return d.services(id)[name]["Status"] == status })
 }
 
