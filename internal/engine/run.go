@@ -14,6 +14,10 @@ import (
 	"silo/internal/linux"
 )
 
+// The keeper ends a stream as the API says: this does not compile if the two
+// numbers differ.
+const _ = uint(wire.EndStream-api.EndStream) + uint(api.EndStream-wire.EndStream)
+
 // ContainerRun makes and starts a container with its client joined: what takes
 // four requests in Docker's API. The client's stream ends with the exit code.
 func (e *Engine) ContainerRun(ctx context.Context, o RunOptions) error {

@@ -83,20 +83,10 @@ func (s *cacheServer) servePackets(conn net.PacketConn) error {
 }
 
 func (s *cacheServer) serveStreams(l net.Listener) error {
-	places := make(chan struct{}, cacheTCP)
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
+	return acceptEach(l, cacheTCP, func(conn net.Conn) {
+		for s.stream(conn) == nil {
 		}
-		places <- struct{}{}
-		go func() {
-			defer func() { <-places }()
-			defer conn.Close()
-			for s.stream(conn) == nil {
-			}
-		}()
-	}
+	})
 }
 
 // stream answers one query of a connection.

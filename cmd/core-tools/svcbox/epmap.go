@@ -49,32 +49,22 @@ func runMapper(ctx context.Context) error {
 // serveMapper answers whoever connects. It reads nothing that a client says:
 // there is nothing to ask for but the list.
 func serveMapper(l net.Listener, root procfs.Root) error {
-	places := make(chan struct{}, mapperClients)
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
+	return acceptEach(l, mapperClients, func(conn net.Conn) {
+		if err := conn.SetDeadline(time.Now().Add(mapperLimit)); err != nil {
+			return
 		}
-		places <- struct{}{}
-		go func() {
-			defer func() { <-places }()
-			defer conn.Close()
-			if err := conn.SetDeadline(time.Now().Add(mapperLimit)); err != nil {
-				return
-			}
-			answer, err := json.Marshal(endpoints(root))
-			if err != nil {
-				return
-			}
-			if _, err := conn.Write(append(answer, '\n')); err != nil {
-				return
-			}
-			// Closing with something unread would take the answer back.
-			if half, ok := conn.(*net.TCPConn); ok && half.CloseWrite() == nil {
-				_, _ = io.CopyN(io.Discard, conn, mapperIgnored)
-			}
-		}()
-	}
+		answer, err := json.Marshal(endpoints(root))
+		if err != nil {
+			return
+		}
+		if _, err := conn.Write(append(answer, '\n')); err != nil {
+			return
+		}
+		// Closing with something unread would take the answer back.
+		if half, ok := conn.(*net.TCPConn); ok && half.CloseWrite() == nil {
+			_, _ = io.CopyN(io.Discard, conn, mapperIgnored)
+		}
+	})
 }
 
 // endpoints lists the ports that others can reach: those that listen on the
