@@ -11,7 +11,9 @@ PROGRAMS   := silo silod silo-keeper silo-agent
 BINDIR     := $(DESTDIR)$(PREFIX)/bin
 SHAREDIR   := $(DESTDIR)$(PREFIX)/share
 LDFLAGS    := -s -w -X silo/internal/version.Version=$(VERSION) -X silo/internal/version.Commit=$(COMMIT)
-GOBUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+# silo begins before the Go runtime, see internal/cli/early.
+LDFLAGS_silo := $(if $(filter amd64,$(shell $(GO) env GOARCH)),-E silo/internal/cli/early.entry)
+GOBUILD    := CGO_ENABLED=0 $(GO) build -trimpath
 SUDO       := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := build
@@ -29,7 +31,7 @@ build: $(PROGRAMS) ## compile silo, silod, silo-keeper and silo-agent into bin/
 silod: images
 $(PROGRAMS):
 	@mkdir -p bin
-	$(GOBUILD) -o bin/$@ ./cmd/$@
+	$(GOBUILD) -ldflags "$(LDFLAGS) $(LDFLAGS_$@)" -o bin/$@ ./cmd/$@
 
 images: ## build the images core and nano, if their sources changed
 	@tools/build-images $(VERSION)

@@ -9,6 +9,7 @@ package client
 //go:generate go run ./gen ..
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -41,6 +42,7 @@ type Client struct {
 	idle    []*conn
 	reached bool
 	closed  bool
+	sent    *conn // see Resume
 }
 
 // New makes a client of the daemon at host, unix:///path or an absolute path.
@@ -54,6 +56,26 @@ func New(host string) (*Client, error) {
 		return nil, fmt.Errorf("host %q: not an absolute path: use unix:///path", host)
 	}
 	return &Client{host: "unix://" + path, socket: path}, nil
+}
+
+// Resume gives the client a connection over which the request of the next
+// ContainerRun or ExecRun has been sent already, and what was read of its
+// answer. The client owns fd.
+func (c *Client) Resume(fd int, read []byte) {
+	k := newConn(linux.NewStream(fd, c.socket))
+	k.r = bufio.NewReader(io.MultiReader(bytes.NewReader(read), k.socket))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent = k
+}
+
+// resumed gives the connection of Resume, once.
+func (c *Client) resumed() *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.sent
+	c.sent = nil
+	return k
 }
 
 // Host names the daemon as unix:///path.

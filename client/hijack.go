@@ -47,11 +47,11 @@ func (s *Stream) Close() error { return s.conn.Close() }
 // hijack sends a request and takes the connection over once the daemon agrees.
 func (c *Client) hijack(ctx context.Context, r *request) (*Stream, error) {
 	r.header = append(r.header, "Connection", "Upgrade", "Upgrade", "tcp")
-	k, err := c.take(ctx)
+	k, sent, err := c.begin(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := k.answer(ctx, r, k.sendAll(r))
+	resp, err := k.answer(ctx, r, sent)
 	if err != nil {
 		k.end()
 		if ctx.Err() != nil {
@@ -77,6 +77,18 @@ func (c *Client) hijack(ctx context.Context, r *request) (*Stream, error) {
 		_ = json.Unmarshal([]byte(w), &s.Warnings) // a text that cannot be read warns nobody
 	}
 	return s, nil
+}
+
+// begin sends a request, unless that has been done.
+func (c *Client) begin(ctx context.Context, r *request) (*conn, chan error, error) {
+	if k := c.resumed(); k != nil {
+		return k, nil, nil
+	}
+	k, err := c.take(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return k, k.sendAll(r), nil
 }
 
 // Keys of package api's headers as response keeps them.

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/internal/cli/early"
 )
 
 // build makes one command.
@@ -226,6 +227,9 @@ func (a *app) client() (*client.Client, error) {
 	}
 	if !explicit {
 		c.OnUnreachable = a.startDaemon
+	}
+	if fd, read, ok := early.Sent(); ok {
+		c.Resume(fd, read)
 	}
 	a.c = c
 	return c, nil

@@ -21,8 +21,11 @@ func DialStream(path string) (*Stream, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
 	}
-	return &Stream{os.NewFile(uintptr(fd), path)}, nil
+	return NewStream(fd, path), nil
 }
+
+// NewStream makes a stream of a connected socket, which it owns.
+func NewStream(fd int, path string) *Stream { return &Stream{os.NewFile(uintptr(fd), path)} }
 
 func (s *Stream) Read(p []byte) (int, error)  { return s.f.Read(p) }
 func (s *Stream) Write(p []byte) (int, error) { return s.f.Write(p) }

@@ -1,0 +1,133 @@
+package early
+
+// Bounds of a command line that is answered early.
+const (
+	mostArgs = 256
+	mostEnv  = 64
+)
+
+// command is a command line.
+type command struct {
+	exec   bool   // exec, else run
+	target string // the image or the container
+
+	name, hostname, user, workdir, network string
+
+	entrypoint    string
+	hasEntrypoint bool // an empty one resets the image's
+	remove        bool
+	env           [mostEnv]string
+	envs          int
+	args          []string // the command inside
+}
+
+// parse reads a command line, the program's name first. It is false if there
+// is anything in it that this package does not know or that is not as it should
+// be: the Go program then says so.
+func (c *command) parse(args []string) bool {
+	if len(args) < 3 {
+		return false
+	}
+	switch args[1] {
+	case "run":
+	case "exec":
+		c.exec = true
+	default:
+		return false
+	}
+	i := 2
+	for ; i < len(args) && isFlag(args[i]); i++ {
+		if args[i] == "--rm" && !c.exec {
+			c.remove = true
+			continue
+		}
+		name, value, has := cut(args[i])
+		if has && name[1] != '-' {
+			return false
+		}
+		if !has {
+			if i+1 == len(args) {
+				return false
+			}
+			i++
+			value = args[i]
+		}
+		if !c.set(name, value) {
+			return false
+		}
+	}
+	if i == len(args) || args[i] == "" {
+		return false
+	}
+	c.target, c.args = args[i], args[i+1:]
+	if c.exec {
+		return len(c.args) > 0 && plain(c.target)
+	}
+	return true
+}
+
+// set takes one flag with a value.
+func (c *command) set(name, value string) bool {
+	switch name {
+	case "-u", "--user":
+		c.user = value
+	case "-w", "--workdir":
+		c.workdir = value
+	case "-e", "--env":
+		variable, _, has := cut(value)
+		if !has || variable == "" || c.envs == mostEnv { // without a value it takes that of this process
+			return false
+		}
+		c.env[c.envs] = value
+		c.envs++
+	default:
+		return !c.exec && c.setRun(name, value)
+	}
+	return true
+}
+
+// setRun takes a flag that only run has.
+func (c *command) setRun(name, value string) bool {
+	switch name {
+	case "--name":
+		c.name = value
+		return plain(value)
+	case "-h", "--hostname":
+		c.hostname = value
+	case "--entrypoint":
+		c.entrypoint, c.hasEntrypoint = value, true
+	case "--network":
+		if c.network != "" { // only one can be joined
+			return false
+		}
+		c.network = value
+		return plain(value)
+	default:
+		return false
+	}
+	return true
+}
+
+func isFlag(s string) bool { return len(s) > 1 && s[0] == '-' }
+
+// cut is strings.Cut at the first =.
+func cut(s string) (before, after string, found bool) {
+	for i := range len(s) {
+		if s[i] == '=' {
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+// plain tells whether s is a name or id that stands in a URL as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-', c == '.' && i > 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,160 @@
+package early
+
+import "unicode/utf8"
+
+// mostRequest is enough for any command line that people type, in bytes.
+const mostRequest = 32 << 10
+
+// buffer is text that is being written. What does not fit makes it full.
+type buffer struct {
+	b    [mostRequest]byte
+	n    int
+	full bool
+}
+
+func (w *buffer) bytes() []byte { return w.b[:w.n] }
+
+func (w *buffer) add(s string) {
+	if len(s) > len(w.b)-w.n {
+		w.full = true
+		return
+	}
+	w.n += copy(w.b[w.n:], s)
+}
+
+func (w *buffer) byte(c byte) {
+	if w.n == len(w.b) {
+		w.full = true
+		return
+	}
+	w.b[w.n] = c
+	w.n++
+}
+
+// quote adds a JSON string. The Go program sees to text that is not UTF-8.
+func (w *buffer) quote(s string) {
+	const hex = "0123456789abcdef"
+	if !utf8.ValidString(s) {
+		w.full = true
+		return
+	}
+	w.byte('"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			w.byte('\\')
+			w.byte(c)
+		case c < ' ':
+			w.add(`\u00`)
+			w.byte(hex[c>>4])
+			w.byte(hex[c&15])
+		default:
+			w.byte(c)
+		}
+	}
+	w.byte('"')
+}
+
+func (w *buffer) number(n int) {
+	if n >= 10 {
+		w.number(n / 10)
+	}
+	w.byte('0' + byte(n%10))
+}
+
+// field adds a field with a text, unless that is empty.
+func (w *buffer) field(key, value string) {
+	if value == "" {
+		return
+	}
+	w.add(key)
+	w.quote(value)
+	w.byte(',')
+}
+
+// list adds a field with a list, unless that is empty.
+func (w *buffer) list(key string, values []string) {
+	if len(values) == 0 {
+		return
+	}
+	w.add(key)
+	w.byte('[')
+	for i, s := range values {
+		if i > 0 {
+			w.byte(',')
+		}
+		w.quote(s)
+	}
+	w.add("],")
+}
+
+// end turns the comma after the last field into the end of the object.
+func (w *buffer) end() {
+	if !w.full {
+		w.b[w.n-1] = '}'
+	}
+}
+
+// size is that of the user's terminal in characters, 0 if there is none.
+type size struct{ height, width int }
+
+// body writes the request's body, byte for byte what package client makes of
+// the same command line.
+func (c *command) body(w *buffer, terminal size) {
+	w.byte('{')
+	if c.exec {
+		w.field(`"User":`, c.user)
+		w.add(`"AttachStderr":true,"AttachStdout":true,`)
+		w.list(`"Env":`, c.env[:c.envs])
+		w.field(`"WorkingDir":`, c.workdir)
+		w.list(`"Cmd":`, c.args)
+		w.end()
+		return
+	}
+	w.field(`"Hostname":`, c.hostname)
+	w.field(`"User":`, c.user)
+	w.add(`"AttachStdout":true,"AttachStderr":true,"ExposedPorts":{},`)
+	w.list(`"Env":`, c.env[:c.envs])
+	w.list(`"Cmd":`, c.args)
+	w.field(`"Image":`, c.target)
+	w.field(`"WorkingDir":`, c.workdir)
+	if c.hasEntrypoint {
+		w.add(`"Entrypoint":[`)
+		w.quote(c.entrypoint)
+		w.add(`],`)
+	}
+	w.add(`"Labels":{},"HostConfig":{`)
+	w.field(`"NetworkMode":`, c.network)
+	w.add(`"PortBindings":{},"RestartPolicy":{"Name":"no"},`)
+	if c.remove {
+		w.add(`"AutoRemove":true,`)
+	}
+	if terminal.height > 0 || terminal.width > 0 {
+		w.add(`"ConsoleSize":[`)
+		w.number(terminal.height)
+		w.byte(',')
+		w.number(terminal.width)
+		w.add(`],`)
+	}
+	w.end()
+	w.byte('}')
+}
+
+// head writes the request up to its body.
+func (c *command) head(w *buffer, length int) {
+	if c.exec {
+		w.add("POST /silo/exec/")
+		w.add(c.target)
+	} else {
+		w.add("POST /silo/run?")
+		if c.name != "" {
+			w.add("name=")
+			w.add(c.name)
+			w.byte('&')
+		}
+		w.add("stderr=1&stdout=1")
+	}
+	w.add(" HTTP/1.1\r\nHost: silo\r\nUser-Agent: silo\r\nContent-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: ")
+	w.number(length)
+	w.add("\r\n\r\n")
+}

@@ -1,0 +1,101 @@
+package early
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// Ways to call rt_sigprocmask(2), and the bytes of a set of signals.
+const (
+	sigBlock   = 0
+	sigSetMask = 2
+	sigSetSize = 8
+)
+
+// noNews are signals that a container is not told of, as in package cli.
+const noNews = 1<<(syscall.SIGCHLD-1) | 1<<(syscall.SIGPIPE-1) | 1<<(syscall.SIGURG-1) | 1<<(syscall.SIGWINCH-1)
+
+// proxy sends the signals that this program gets to a container. They are
+// blocked, so that none is lost, and read from a descriptor.
+type proxy struct {
+	fd       int // -1: signals do what they always do
+	set, old uint64
+	info     [128]byte // struct signalfd_siginfo
+	held     int       // a signal from before the container was known
+	socket   string    // of the daemon
+	request  buffer
+}
+
+// catch begins; without it the proxy does nothing.
+func (p *proxy) catch(socket string) bool {
+	p.socket = socket
+	p.set = ^uint64(noNews)
+	call(syscall.SYS_RT_SIGPROCMASK, sigBlock, uintptr(unsafe.Pointer(&p.set)), uintptr(unsafe.Pointer(&p.old)), sigSetSize, 0)
+	p.fd = call(syscall.SYS_SIGNALFD4, ^uintptr(0), uintptr(unsafe.Pointer(&p.set)), sigSetSize, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	if p.fd < 0 {
+		p.release()
+	}
+	return p.fd >= 0
+}
+
+// release lets signals do again what they did before catch.
+func (p *proxy) release() {
+	if p.set == 0 {
+		return
+	}
+	p.set = 0
+	call(syscall.SYS_RT_SIGPROCMASK, sigSetMask, uintptr(unsafe.Pointer(&p.old)), 0, sigSetSize, 0)
+	if p.fd >= 0 {
+		closeFD(p.fd)
+		p.fd = -1
+	}
+	if p.held != 0 { // there is no container: it was for this program
+		call(syscall.SYS_KILL, uintptr(call(syscall.SYS_GETPID, 0, 0, 0, 0, 0)), uintptr(p.held), 0, 0, 0)
+	}
+}
+
+// next takes one signal and sends it to the container; while there is none the
+// first is held, and a second ends this program: the user does not want to
+// wait.
+func (p *proxy) next(container string) {
+	if read(p.fd, p.info[:]) != len(p.info) {
+		return
+	}
+	n := int(p.info[0]) // ssi_signo, in the order of bytes of amd64
+	switch {
+	case container != "":
+		p.kill(container, n)
+	case p.held == 0:
+		p.held = n
+	default:
+		p.release()
+	}
+}
+
+// known tells the container; what was held for it is sent.
+func (p *proxy) known(container string) {
+	if p.held != 0 {
+		p.kill(container, p.held)
+		p.held = 0
+	}
+}
+
+// kill asks the daemon to send a signal. A container that has ended already
+// cannot take it.
+func (p *proxy) kill(container string, n int) {
+	fd := connect(p.socket)
+	if fd < 0 {
+		return
+	}
+	w := &p.request
+	w.n = 0
+	w.add("POST /containers/")
+	w.add(container)
+	w.add("/kill?signal=")
+	w.number(n)
+	w.add(" HTTP/1.1\r\nHost: silo\r\nUser-Agent: silo\r\nContent-Length: 0\r\n\r\n")
+	if !w.full && send(fd, w.bytes()) {
+		read(fd, w.b[:]) // the answer: the next signal is not to overtake this one
+	}
+	closeFD(fd)
+}

@@ -1,0 +1,115 @@
+package early
+
+import (
+	"unsafe"
+)
+
+const (
+	hostVariable = "SILO_HOST="
+	unixScheme   = "unix://"
+	defaultHost  = "/run/silo/silo.sock" // as client.DefaultHost
+)
+
+// What entry_amd64.s uses.
+var (
+	initial   uintptr      // the stack as the kernel made it
+	goroutine [128]uintptr // stands for the runtime's, all zeros
+	thread    [2]uintptr   // FS points behind the first
+)
+
+// entry is where the program begins.
+func entry()
+
+// The memory of all there is to do.
+var (
+	arguments [mostArgs]string
+	line      command
+	body      buffer
+	head      buffer
+	theProxy  = proxy{fd: -1}
+	theStream stream
+)
+
+// start does the work of entry: it answers the command line and gives the exit
+// code, or is below 0 if the Go program is to do it. stack holds argc, the
+// arguments and, after a zero, the environment and another zero.
+func start(stack *uintptr) int {
+	n := int(*stack)
+	if n < 1 || n > mostArgs {
+		return unanswered
+	}
+	words := unsafe.Add(unsafe.Pointer(stack), unsafe.Sizeof(*stack))
+	for i := range n {
+		arguments[i] = text(words, i)
+	}
+	host := ""
+	for i := n + 1; host == "" && word(words, i) != nil; i++ {
+		if v := text(words, i); len(v) > len(hostVariable) && v[:len(hostVariable)] == hostVariable {
+			host = v[len(hostVariable):]
+		}
+	}
+	return serve(arguments[:n], host)
+}
+
+// serve answers a command line with the daemon at host, empty for the default.
+func serve(args []string, host string) int {
+	if !line.parse(args) {
+		return unanswered
+	}
+	socket := socketOf(host)
+	if socket == "" {
+		return unanswered
+	}
+	var terminal size
+	if !line.exec {
+		terminal = terminalSize()
+	}
+	line.body(&body, terminal)
+	line.head(&head, body.n)
+	head.add(unsafe.String(&body.b[0], body.n))
+	if body.full || head.full {
+		return unanswered
+	}
+	fd := connect(socket)
+	if fd < 0 {
+		return unanswered
+	}
+	if !line.exec && !theProxy.catch(socket) || !send(fd, head.bytes()) {
+		theProxy.release()
+		closeFD(fd)
+		return unanswered
+	}
+	s := &theStream
+	s.fd, s.proxy = fd, &theProxy
+	return s.answer()
+}
+
+// socketOf gives the path of a daemon's socket, empty if the Go program has
+// something to say about it.
+func socketOf(host string) string {
+	if host == "" {
+		return defaultHost
+	}
+	if len(host) > len(unixScheme) && host[:len(unixScheme)] == unixScheme {
+		host = host[len(unixScheme):]
+	}
+	if host[0] != '/' {
+		return ""
+	}
+	return host
+}
+
+// word gives the i-th pointer of a list.
+func word(list unsafe.Pointer, i int) *byte {
+	return *(**byte)(unsafe.Add(list, uintptr(i)*unsafe.Sizeof(list)))
+}
+
+// text gives the i-th text of a list of pointers to texts that end with a zero.
+func text(list unsafe.Pointer, i int) string {
+	p := word(list, i)
+	n := 0
+	for *(*byte)(unsafe.Add(unsafe.Pointer(p), n)) != 0 {
+		n++
+	}
+	return unsafe.String(p, n)
+}
