@@ -40,6 +40,7 @@ type agent struct {
 	rooted       bool   // the root of Root is laid
 	seccomp      []byte // of commands that say Prepared
 	seccompFlags uint32
+	confined     *confined // nil if no filter came with Prepare
 
 	mu       sync.Mutex
 	spawned  *sync.Cond

@@ -106,7 +106,7 @@ func (a *agent) exec(c wire.Command, program *linux.FD, fds *ipc.FDs) (any, *lin
 		if err != nil {
 			r.err = errs.Conflictf("exec: join the container's PID namespace: %v", err)
 		} else {
-			r.reply, r.out, r.err = a.spawn(c, fds, spawnOptions{program: program})
+			r.reply, r.out, r.err = a.spawn(c, fds, spawnOptions{program: program, here: true})
 		}
 		done <- r
 	}()
@@ -118,6 +118,7 @@ type spawnOptions struct {
 	main   bool
 	newPID bool
 	init   bool
+	here   bool // forked on the calling thread
 	before []linux.Step
 	// program is executed in place of what the command's first word names.
 	program *linux.FD
@@ -126,11 +127,9 @@ type spawnOptions struct {
 // spawn makes the process of a command. With a terminal, its master is the
 // returned descriptor.
 func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux.FD, error) {
-	if c.Prepared {
-		c.Seccomp, c.SeccompFlags = a.seccomp, a.seccompFlags
-		if len(c.Seccomp) == 0 {
-			return nil, nil, errs.Invalidf("agent: a command wants the prepared seccomp filter, and none came")
-		}
+	thread, err := a.threadFor(&c, o.here || o.newPID || len(o.before) > 0)
+	if err != nil {
+		return nil, nil, err
 	}
 	u, err := lookupUser(c.User, c.Groups)
 	if err != nil {
@@ -168,7 +167,7 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 		steps = append(steps, linux.StepDup(spec.Int(), initFD))
 		exec = linux.StepExecFD(a.self, []string{initName}, nil)
 	} else {
-		steps = append(steps, commandSteps(c, u)...)
+		steps = append(steps, commandSteps(c, u, thread.bounds())...)
 		exec = linux.StepExec(program, c.Args, env)
 		if o.program != nil {
 			exec = linux.StepExecFD(o.program, c.Args, env)
@@ -178,7 +177,7 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 	if o.newPID {
 		f.Flags |= linux.CloneNewPID
 	}
-	pid, err := a.register(&f, c.ID, o.main)
+	pid, err := a.register(&f, thread, c.ID, o.main)
 	if err != nil {
 		master.Close()
 		return nil, nil, classify(c, err)
@@ -187,10 +186,10 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 }
 
 // register forks and notes the child before the reaper can see its end.
-func (a *agent) register(f *linux.Fork, id string, main bool) (int, error) {
+func (a *agent) register(f *linux.Fork, thread *confined, id string, main bool) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	pid, err := f.Start()
+	pid, err := thread.start(f)
 	if err != nil {
 		return 0, err
 	}
@@ -222,8 +221,9 @@ func stdioSteps(stdio []*linux.FD, tty bool) []linux.Step {
 // commandSteps turns the child into the command's user with its rights. The
 // order matters: limits and the working directory while still root, the
 // bounding set before the user changes, and the seccomp filter before the
-// user changes too, unless no_new_privs lets anybody install one.
-func commandSteps(c wire.Command, u user) (steps []linux.Step) {
+// user changes too, unless no_new_privs lets anybody install one. bounds is the
+// bounding set that the child begins with, nil if it is not known.
+func commandSteps(c wire.Command, u user, bounds []string) (steps []linux.Step) {
 	for _, r := range c.Rlimits {
 		steps = append(steps, linux.StepRlimit(r.Name, r.Type, r.Soft, r.Hard))
 	}
@@ -238,7 +238,7 @@ func commandSteps(c wire.Command, u user) (steps []linux.Step) {
 	if c.Dir != "" {
 		steps = append(steps, linux.StepChdir(c.Dir))
 	}
-	steps = append(steps, linux.StepsDropCaps(c.Caps)...)
+	steps = append(steps, linux.StepsDropCaps(bounds, c.Caps)...)
 	if len(c.Seccomp) > 0 && !c.NoNewPrivs {
 		steps = append(steps, linux.StepSeccomp(c.Seccomp, c.SeccompFlags))
 	}

@@ -67,7 +67,7 @@ func runInit() (int, error) {
 	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals)
-	steps := commandSteps(o.Command, user{uid: o.UID, gid: o.GID, groups: o.Groups})
+	steps := commandSteps(o.Command, user{uid: o.UID, gid: o.GID, groups: o.Groups}, nil)
 	if o.Command.TTY { // a process group of its own in front of the terminal
 		steps = append(linux.StepsForeground(), steps...)
 	}

@@ -12,7 +12,7 @@ import (
 // is forked that executes nothing. What a parked agent has touched once is in
 // memory when its container starts; without it the first start of each agent
 // takes about a millisecond more.
-func rehearse() {
+func (a *agent) rehearse() {
 	c := wire.Command{Args: []string{"sh"}, Env: []string{"A=b"}, Dir: "/", Groups: []string{}, Caps: []string{"CAP_CHOWN"}, Rlimits: []wire.Rlimit{{Name: "core"}}, Prepared: true}
 	data := encode(wire.Message{ID: 1, Op: "start", Body: encode(wire.Start{Files: []wire.File{{}}, Mounts: []wire.Mount{}, Sysctls: map[string]string{"a": "b"}, Command: c})})
 	var m wire.Message
@@ -28,6 +28,6 @@ func rehearse() {
 	}
 	_, _ = lookupProgram(s.Command.Args, completeEnv(s.Command, u), "/")
 	s.Command.Rlimits = nil
-	f := linux.Fork{Steps: append(commandSteps(s.Command, u), linux.StepExec("/", c.Args, c.Env))}
-	_, _ = f.Start() // refused: a folder is no program
+	f := linux.Fork{Steps: append(commandSteps(s.Command, u, a.confined.bounds()), linux.StepExec("/", c.Args, c.Env))}
+	_, _ = a.confined.start(&f) // refused: a folder is no program
 }

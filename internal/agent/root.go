@@ -50,6 +50,11 @@ func (a *agent) prepare(p wire.Prepare, fds *ipc.FDs) error {
 		return err
 	}
 	a.seccomp, a.seccompFlags = p.Seccomp, p.SeccompFlags
+	if len(p.Seccomp) > 0 && p.Caps != nil {
+		if a.confined, err = newConfined(p); err != nil {
+			return fmt.Errorf("make the confined thread: %w", err)
+		}
+	}
 	if fd, err := linux.Open("/proc/sys", linux.OPath|linux.ODirectory, 0); err == nil {
 		a.sysfd = fd
 	}
@@ -265,7 +270,7 @@ func (a *agent) layRoot(r wire.Root, fds *ipc.FDs) error {
 		return err
 	}
 	a.rooted = true
-	rehearse()
+	a.rehearse()
 	return nil
 }
 

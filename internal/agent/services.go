@@ -59,9 +59,6 @@ func (a *agent) newServices(s wire.Start) error {
 		return err
 	}
 	v := &services{a: a, base: min(hard, markBase), like: s.Command}
-	if s.Command.Prepared {
-		v.like.Seccomp, v.like.SeccompFlags = a.seccomp, a.seccompFlags
-	}
 	if v.m, err = service.New(service.Options{System: v, Root: "/", Host: host(s), NotifySocket: notifySocket, Rest: debug.FreeOSMemory}); err != nil {
 		return err
 	}

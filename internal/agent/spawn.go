@@ -34,7 +34,12 @@ func (v *services) Spawn(p *service.Process) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	steps := v.steps(p, stdio)
+	like := v.like
+	thread, err := v.a.threadFor(&like, false)
+	if err != nil {
+		return 0, err
+	}
+	steps := v.steps(p, like, stdio, thread.bounds())
 	f := linux.Fork{}
 	if p.ListenPID {
 		e, err := linux.NewExecPID(p.Path, p.Args, p.Env, "LISTEN_PID")
@@ -48,7 +53,7 @@ func (v *services) Spawn(p *service.Process) (int, error) {
 		steps = append(steps, linux.StepExec(p.Path, p.Args, p.Env))
 	}
 	f.Steps = steps
-	pid, err := v.fork(&f)
+	pid, err := v.fork(&f, thread)
 	if err != nil {
 		for _, s := range pumps {
 			s.f.Close()
@@ -62,14 +67,14 @@ func (v *services) Spawn(p *service.Process) (int, error) {
 }
 
 // fork makes a process of a service, unless the container has ended.
-func (v *services) fork(f *linux.Fork) (int, error) {
+func (v *services) fork(f *linux.Fork, thread *confined) (int, error) {
 	a := v.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.sealed {
 		return 0, errors.New("the container has ended")
 	}
-	pid, err := f.Start()
+	pid, err := thread.start(f)
 	a.forks++
 	a.spawned.Broadcast()
 	return pid, err
@@ -77,7 +82,7 @@ func (v *services) fork(f *linux.Fork) (int, error) {
 
 // steps is the child's way to the program, all but its execution. The order is
 // commandSteps'.
-func (v *services) steps(p *service.Process, stdio []*linux.FD) []linux.Step {
+func (v *services) steps(p *service.Process, like wire.Command, stdio []*linux.FD, bounds []string) []linux.Step {
 	steps := stdioSteps(stdio, false)
 	for i, fd := range p.Files {
 		steps = append(steps, linux.StepDup(fd.Int(), passFD+i))
@@ -101,18 +106,18 @@ func (v *services) steps(p *service.Process, stdio []*linux.FD) []linux.Step {
 	}
 	mark := v.base - uint64(p.Mark)
 	limits := append(v.limits(p), wire.Rlimit{Name: "mark", Type: linux.RlimitRTTime, Soft: mark, Hard: mark})
-	caps := v.like.Caps
+	caps := like.Caps
 	if p.Caps != nil {
 		caps = slices.DeleteFunc(slices.Clone(caps), func(c string) bool { return !slices.Contains(p.Caps, c) })
 	}
 	ambient := slices.DeleteFunc(slices.Clone(p.Ambient), func(c string) bool { return !slices.Contains(caps, c) })
 	before, after := linux.StepsAmbient(ambient)
 	c := wire.Command{
-		Dir: p.Dir, Caps: caps, NoNewPrivs: p.NoNewPrivs || v.like.NoNewPrivs, Seccomp: v.like.Seccomp, SeccompFlags: v.like.SeccompFlags,
+		Dir: p.Dir, Caps: caps, NoNewPrivs: p.NoNewPrivs || like.NoNewPrivs, Seccomp: like.Seccomp, SeccompFlags: like.SeccompFlags,
 		Rlimits: limits, OOMScoreAdj: nil, Umask: &p.UMask,
 	}
 	steps = append(steps, before...)
-	rest := commandSteps(c, user{uid: p.User.UID, gid: p.User.GID, groups: p.User.Groups})
+	rest := commandSteps(c, user{uid: p.User.UID, gid: p.User.GID, groups: p.User.Groups}, bounds)
 	return append(append(steps, rest...), after...)
 }
 

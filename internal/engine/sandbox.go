@@ -201,7 +201,7 @@ func (e *Engine) prepareAgent(ctx context.Context, b *sandbox, p sandboxPlan) er
 	if err != nil {
 		return err
 	}
-	m.Seccomp, m.SeccompFlags = filter.Program, filter.Flags
+	m.Seccomp, m.SeccompFlags, m.Caps = filter.Program, filter.Flags, defaultCaps
 	var fds []*linux.FD
 	defer func() {
 		for _, fd := range fds {

@@ -37,18 +37,18 @@ func CapNames() []string {
 	return out
 }
 
-// StepsDropCaps removes every capability from the bounding set but keep.
-// A process of root executes with what is left; any other with none.
-func StepsDropCaps(keep []string) []Step {
-	var mask uint64
-	for _, name := range keep {
-		if n, ok := CapNumber(name); ok {
-			mask |= 1 << n
-		}
+// StepsDropCaps removes every capability from the bounding set but keep. have
+// are those in it, nil if that is not known. A process of root executes with
+// what is left; any other with none.
+func StepsDropCaps(have, keep []string) []Step {
+	drop := ^uint64(0)
+	if have != nil {
+		drop = capMask(have)
 	}
+	drop &^= capMask(keep)
 	var steps []Step
 	for n := range 64 {
-		if mask&(1<<n) == 0 {
+		if drop&(1<<n) != 0 {
 			name := "drop capability"
 			if n < len(capNames) {
 				name += " " + capNames[n]
@@ -58,4 +58,13 @@ func StepsDropCaps(keep []string) []Step {
 		}
 	}
 	return steps
+}
+
+func capMask(names []string) (mask uint64) {
+	for _, name := range names {
+		if n, ok := CapNumber(name); ok {
+			mask |= 1 << n
+		}
+	}
+	return mask
 }

@@ -79,6 +79,8 @@ type Prepare struct {
 	// have the same, and it is most of what a message would carry.
 	Seccomp      []byte
 	SeccompFlags uint32
+	// Caps is the bounding set of those commands.
+	Caps []string
 }
 
 // Root gives a parked agent the root that its container will probably have,
@@ -146,7 +148,7 @@ type Command struct {
 	Rows, Cols   uint16
 	Caps         []string // bounding set; also permitted and effective for root
 	NoNewPrivs   bool
-	Prepared     bool   // the filter is that of Prepare
+	Prepared     bool   // the filter and the bounding set are those of Prepare
 	Seccomp      []byte // else struct sock_filter records; none is unconfined
 	SeccompFlags uint32
 	Rlimits      []Rlimit
