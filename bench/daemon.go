@@ -246,8 +246,9 @@ type floor struct {
 	out *bufio.Scanner
 }
 
-func startFloor(program, base string) (*floor, error) {
+func startFloor(program, base, host string) (*floor, error) {
 	f := &floor{cmd: exec.Command(program, base, "/bin/true")}
+	f.cmd.Env = append(os.Environ(), "SILO_HOST="+host)
 	// Its mounts go with it.
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}
 	f.cmd.Stderr = os.Stderr
@@ -269,9 +270,10 @@ func startFloor(program, base string) (*floor, error) {
 	return f, nil
 }
 
-// run makes n runs of the floor.
-func (f *floor) run(n int) (series, error) {
-	fmt.Fprintln(f.in, n)
+// run makes n runs of the floor, or of a program of the host with its
+// arguments.
+func (f *floor) run(n int, program ...string) (series, error) {
+	fmt.Fprintln(f.in, strings.Join(append([]string{strconv.Itoa(n)}, program...), "\t"))
 	if !f.out.Scan() {
 		return nil, errors.New("the floor has ended")
 	}

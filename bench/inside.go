@@ -47,7 +47,7 @@ func (b *bench) beside() error {
 			if err := b.d.settled(b.ctx, 0, 0); err != nil {
 				return nil, err
 			}
-			d, err := timed(b.d.silo("run", "--rm", image, "true"))
+			d, err := b.whole("run", "--rm", image, "true")
 			if err != nil {
 				return nil, err
 			}
@@ -142,7 +142,7 @@ func (b *bench) properties() error {
 	var s series
 	for range max(b.runs/4, 5) {
 		time.Sleep(pause)
-		d, err := timed(b.d.silo("properties", made.ID))
+		d, err := b.whole("properties", made.ID)
 		if err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func run(s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.floor, err = startFloor(s.floor, base); err != nil {
+	if b.floor, err = startFloor(s.floor, base, b.d.host); err != nil {
 		return err
 	}
 	defer b.floor.end()

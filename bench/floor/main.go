@@ -10,7 +10,10 @@
 //	echo 100 | unshare --mount bin/bench/floor base.erofs /bin/true
 //
 // It reads counts from standard input, a line each, and answers each with a
-// line of as many times in nanoseconds.
+// line of as many times in nanoseconds. If a program and its arguments follow
+// the count, separated by tabs, it runs and times that program instead: both
+// are forked in the same way and measured by the same clock, from before the
+// fork until the end is reaped.
 package main
 
 import (
@@ -57,14 +60,24 @@ func floor(args []string, in io.Reader, out io.Writer) error {
 		Steps:   steps(base, filepath.Join(dir, "stage"), args[1:]),
 		Prepare: mapIDs,
 	}
+	null, err := linux.Open(os.DevNull, linux.ORdwr, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		n, err := strconv.Atoi(strings.TrimSpace(lines.Text()))
+		words := strings.Split(lines.Text(), "\t")
+		n, err := strconv.Atoi(words[0])
 		if err != nil {
 			return err
 		}
+		runs := f
+		if len(words) > 1 {
+			runs = program(words[1:], null)
+		}
 		var line strings.Builder
 		for range n {
-			took, err := run(f)
+			took, err := run(runs)
 			if err != nil {
 				return err
 			}
@@ -109,6 +122,13 @@ func steps(base, stage string, command []string) []linux.Step {
 	)
 	list = append(list, linux.StepsPivot(root)...)
 	return append(list, linux.StepExec(command[0], command, nil))
+}
+
+// program runs a program of the host, its input and output joined to nothing.
+func program(args []string, null *linux.FD) *linux.Fork {
+	return &linux.Fork{Steps: []linux.Step{
+		linux.StepDup(null.Int(), 0), linux.StepDup(null.Int(), 1), linux.StepCloseFrom(3), linux.StepExec(args[0], args, os.Environ()),
+	}}
 }
 
 // firstID is where the children's 65,536 user ids begin on the host: below
