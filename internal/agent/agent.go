@@ -52,6 +52,7 @@ type agent struct {
 	closed   chan struct{} // the keeper has closed the channel
 
 	services *services // nil without services
+	ahead    *ahead    // of services that will probably be wanted
 	forks    uint64    // how many processes of services were made
 	draining bool      // the command has ended and services are stopping
 	sealed   bool      // no process of a service is made any more

@@ -47,6 +47,8 @@ func (a *agent) start(s wire.Start, fds *ipc.FDs) (any, *linux.FD, error) {
 		if err := a.startServices(s); err != nil {
 			return nil, nil, err
 		}
+	} else {
+		a.ahead.drop()
 	}
 	before := []linux.Step{}
 	if s.PID {

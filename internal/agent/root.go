@@ -270,6 +270,11 @@ func (a *agent) layRoot(r wire.Root, fds *ipc.FDs) error {
 		return err
 	}
 	a.rooted = true
+	if r.Services {
+		if a.ahead, err = stageServices(); err != nil {
+			return err
+		}
+	}
 	a.rehearse()
 	return nil
 }
@@ -280,6 +285,8 @@ func (a *agent) leaveRoot() error {
 	if !a.rooted || a.main != 0 {
 		return errs.Conflictf("agent: there is no root to leave")
 	}
+	a.ahead.drop()
+	a.ahead = nil
 	stage, err := mountStage()
 	if err != nil {
 		return err

@@ -55,16 +55,18 @@ func (a *agent) newServices(s wire.Start) error {
 	if hard < 1<<40 {
 		return errs.New(errs.NotSupported, "services cannot be told apart: the limit rttime is %d here, which is too low for marks: raise it, or leave out --services", hard)
 	}
-	if err := os.MkdirAll(socketDir, 0o755); err != nil {
-		return err
+	stage := a.ahead
+	if stage == nil || len(s.Mounts) > 0 { // a mount may show other files
+		stage.drop()
+		if stage, err = stageServices(); err != nil {
+			return err
+		}
 	}
 	v := &services{a: a, base: min(hard, markBase), like: s.Command}
-	if v.m, err = service.New(service.Options{System: v, Root: "/", Host: host(s), NotifySocket: notifySocket, Rest: debug.FreeOSMemory}); err != nil {
+	if v.m, err = service.New(service.Options{System: v, Root: "/", Host: stage.of(s), NotifySocket: notifySocket, Rest: debug.FreeOSMemory}); err != nil {
 		return err
 	}
-	if err := v.listen(); err != nil {
-		return err
-	}
+	v.answer(stage.listener)
 	a.mu.Lock()
 	a.services = v
 	a.mu.Unlock()
@@ -191,21 +193,57 @@ func (a *agent) mainEnded(ws linux.WaitStatus) {
 	})
 }
 
-// host tells package unit about the container.
-func host(s wire.Start) unit.Host {
+// ahead is what can be made of the supervisor before it is known whether the
+// container will have one: the socket where it listens, and what package unit
+// is to know of the container's root.
+type ahead struct {
+	listener *linux.FD
+	host     unit.Host
+}
+
+// stageServices makes it.
+func stageServices() (*ahead, error) {
+	if err := os.MkdirAll(socketDir, 0o755); err != nil {
+		return nil, err
+	}
+	fd, err := linux.ListenUnix(swire.Socket, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return &ahead{listener: fd, host: rootHost()}, nil
+}
+
+// drop takes it back.
+func (st *ahead) drop() {
+	if st == nil {
+		return
+	}
+	st.listener.Close()
+	_ = os.RemoveAll(socketDir) // what stays is a folder without a listener
+}
+
+// of adds what a start tells.
+func (st *ahead) of(s wire.Start) unit.Host {
+	h := st.host
+	h.Environment, h.Capabilities = s.Command.Env, s.Command.Caps
+	if s.Hostname != "" {
+		h.Hostname = s.Hostname
+	}
+	return h
+}
+
+// rootHost tells package unit about the container's root and its kernel.
+func rootHost() unit.Host {
 	text := func(path string) string {
 		data, _ := os.ReadFile(path) // what is not there stays empty
 		return strings.TrimSpace(string(data[:min(len(data), 4096)]))
 	}
 	arch := map[string]string{"amd64": "x86-64", "386": "x86", "arm64": "arm64", "arm": "arm"}[runtime.GOARCH]
 	h := unit.Host{
-		Hostname: s.Hostname, MachineID: text("/etc/machine-id"), BootID: strings.ReplaceAll(text("/proc/sys/kernel/random/boot_id"), "-", ""),
+		Hostname: text("/proc/sys/kernel/hostname"), MachineID: text("/etc/machine-id"), BootID: strings.ReplaceAll(text("/proc/sys/kernel/random/boot_id"), "-", ""),
 		KernelRelease: text("/proc/sys/kernel/osrelease"), Architecture: arch, KernelCmdline: text("/proc/cmdline"),
 		OSRelease: map[string]string{}, User: "root", Group: "root", Home: "/root", Shell: "/bin/sh",
-		Environment: s.Command.Env, Capabilities: s.Command.Caps, CPUs: runtime.NumCPU(), Zone: time.LoadLocation,
-	}
-	if h.Hostname == "" {
-		h.Hostname = text("/proc/sys/kernel/hostname")
+		CPUs: runtime.NumCPU(), Zone: time.LoadLocation,
 	}
 	if f := strings.Fields(text("/proc/meminfo")); len(f) > 1 {
 		if kb, err := strconv.ParseUint(f[1], 10, 64); err == nil {
@@ -232,12 +270,8 @@ const maxClients = 16
 // clientPatience is how long a client may take to send its request.
 const clientPatience = 10 * time.Second
 
-// listen answers programs inside the container.
-func (v *services) listen() error {
-	fd, err := linux.ListenUnix(swire.Socket, 0o666)
-	if err != nil {
-		return err
-	}
+// answer answers programs inside the container.
+func (v *services) answer(fd *linux.FD) {
 	listener := fd.File()
 	slots := make(chan struct{}, maxClients)
 	go func() {
@@ -255,7 +289,6 @@ func (v *services) listen() error {
 			}()
 		}
 	}()
-	return nil
 }
 
 // client answers one program, one request a line.

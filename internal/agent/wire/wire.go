@@ -88,6 +88,7 @@ type Prepare struct {
 type Root struct {
 	Hostname string
 	Files    []File // start may bring other contents for the same paths
+	Services bool   // it will probably have services
 }
 
 // Cgroup is a hierarchy to be shown below /sys/fs/cgroup. Controllers "" is
