@@ -231,15 +231,20 @@ func (a *agent) reap() {
 	}
 }
 
-// reapAll reaps until no child is left. The end of the container's own command
-// is told at once if others take a while to die, and otherwise with the end.
+// reapAll reaps until no child is left. After the container's own command has
+// ended, what is left of its descendants is killed: all of them are, or become,
+// children of this process. The command's end is told at once if others take a
+// while to die, and otherwise with the end.
 func (a *agent) reapAll() {
 	for {
 		a.mu.Lock()
-		untold := a.exit != nil
+		over, untold := a.sealed, a.exit != nil
 		a.mu.Unlock()
-		pid, ws, ok := linux.WaitAny(untold)
+		pid, ws, ok := linux.WaitAny(over || untold)
 		if ok && pid == 0 {
+			if over {
+				a.killAll()
+			}
 			a.tellExit()
 			pid, ws, ok = linux.WaitAny(false)
 		}

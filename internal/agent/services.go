@@ -177,9 +177,8 @@ func (a *agent) mainEnded(ws linux.WaitStatus) {
 	a.mu.Lock()
 	v := a.services
 	if v == nil || ws.Signaled() && ws.Signal() == linux.SIGKILL {
-		a.sealed = true
+		a.sealed = true // reapAll kills what is left
 		a.mu.Unlock()
-		a.killAll()
 		return
 	}
 	a.draining = true

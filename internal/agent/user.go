@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"bufio"
-	"io"
 	"strconv"
 	"strings"
 
@@ -27,20 +25,13 @@ type user struct {
 // accounts reads one of the container's account files: lines of fields apart
 // by colons. A file that is missing, or is no regular file, has no lines.
 func accounts(path string) [][]string {
-	fd, err := linux.Open(path, linux.ORdonly|linux.ONonblock, 0)
+	data, err := linux.ReadRegular(path, maxAccounts)
 	if err != nil {
 		return nil
 	}
-	f := fd.File()
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
 	var out [][]string
-	in := bufio.NewScanner(io.LimitReader(f, maxAccounts))
-	in.Buffer(nil, 1<<20)
-	for in.Scan() {
-		line := strings.TrimSpace(in.Text())
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}

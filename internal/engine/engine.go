@@ -48,24 +48,25 @@ type Options struct {
 
 // Engine is a running engine.
 type Engine struct {
-	o       Options
-	log     *slog.Logger
-	images  *image.Store
-	layers  *layer.Store
-	disks   *disk.Store
-	net     *network.Network
-	cgroups cgroup.Layout
-	filters *seccomp.Cache
-	bus     event.Bus
-	events  *event.Log
-	ids     *idAllocator
-	volumes *volumeStore
-	bases   baseMounts
-	standby *standbys
-	id      string // of this data root
-	natID   string // of the network nat: asking for it lists every endpoint
-	started time.Time
-	busy    atomic.Int64 // when a container was last made, started or ended, since started
+	o          Options
+	log        *slog.Logger
+	images     *image.Store
+	layers     *layer.Store
+	disks      *disk.Store
+	net        *network.Network
+	cgroups    cgroup.Layout
+	filters    *seccomp.Cache
+	hostResolv hostFile // /etc/resolv.conf
+	bus        event.Bus
+	events     *event.Log
+	ids        *idAllocator
+	volumes    *volumeStore
+	bases      baseMounts
+	standby    *standbys
+	id         string // of this data root
+	natID      string // of the network nat: asking for it lists every endpoint
+	started    time.Time
+	busy       atomic.Int64 // when a container was last made, started or ended, since started
 
 	ctx    context.Context // ends with the engine
 	cancel context.CancelFunc
@@ -110,6 +111,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.ids = newIDAllocator(o.IDs, defaultClaims, o.Data)
+	e.hostResolv.path = "/etc/resolv.conf"
 	e.filters = seccomp.NewCache(filepath.Join(o.Data, "seccomp"))
 	e.volumes = &volumeStore{dir: filepath.Join(o.Data, "volumes")}
 	e.bases.layers, e.bases.room.run = e.layers, o.Run

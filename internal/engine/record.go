@@ -197,7 +197,13 @@ func (c *Container) configPath() string { return filepath.Join(c.dir, "config.js
 // power cut too: waiting for the disk would take longer than all the rest of
 // making a container, which has nothing to lose yet.
 func (c *Container) writeNew(r *configRecord) error {
-	if err := record.Write(c.configPath(), r, record.Volatile); err != nil {
+	var err error
+	if c.box != nil && c.box.draft != nil {
+		err = c.box.draft.Write(r)
+	} else {
+		err = record.Write(c.configPath(), r, record.Volatile)
+	}
+	if err != nil {
 		return err
 	}
 	if r.HostConfig.AutoRemove {

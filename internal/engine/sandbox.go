@@ -62,9 +62,10 @@ type sandbox struct {
 	userns   *linux.FD
 	disk     *disk.Attached
 	device   string
-	image    string    // whose root the agent has laid already; "" is none
-	filtered bool      // the agent holds the default seccomp filter
-	closed   sync.Once // what silod holds
+	image    string        // whose root the agent has laid already; "" is none
+	filtered bool          // the agent holds the default seccomp filter
+	draft    *record.Draft // of config.json; nil if it is not made ahead
+	closed   sync.Once     // what silod holds
 }
 
 // sandboxPlan is everything launch needs besides the shape.
@@ -267,6 +268,9 @@ func (e *Engine) layRoot(ctx context.Context, b *sandbox, imageID string) error 
 	if err := e.writeChain(b.dir, imageID); err != nil {
 		return err
 	}
+	if b.draft, err = record.NewDraft(filepath.Join(b.dir, "config.json")); err != nil {
+		return err
+	}
 	b.image = imageID
 	return nil
 }
@@ -360,6 +364,7 @@ func (b *sandbox) closeDescriptors() {
 		if b.disk != nil {
 			b.disk.Close()
 		}
+		b.draft.Drop()
 	})
 }
 

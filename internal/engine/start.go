@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -310,7 +309,7 @@ func (e *Engine) command(r *configRecord, s commandSpec) (agent.Command, error) 
 func (e *Engine) files(r *configRecord, b *sandbox) []agent.File {
 	h := r.HostConfig
 	if h.NetworkMode.IsHost() {
-		return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(r, nil)}, {Path: "/etc/resolv.conf", Data: hostResolvConf()}}
+		return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(r, nil)}, {Path: "/etc/resolv.conf", Data: string(e.hostResolv.bytes())}}
 	}
 	ep := b.endpoint
 	if h.NetworkMode.IsContainer() {
@@ -356,7 +355,7 @@ func (e *Engine) resolvConf(h *container.HostConfig, ep *network.Endpoint) strin
 	}
 	search := slices.DeleteFunc(slices.Clone(h.DNSSearch), func(s string) bool { return s == "." })
 	if len(h.DNSSearch) == 0 && ep != nil {
-		search = hostSearch()
+		search = e.hostResolv.search()
 	}
 	if len(search) > 0 {
 		fmt.Fprintf(&b, "search %s\n", strings.Join(search, " "))
@@ -365,24 +364,6 @@ func (e *Engine) resolvConf(h *container.HostConfig, ep *network.Endpoint) strin
 		fmt.Fprintf(&b, "options %s\n", strings.Join(h.DNSOptions, " "))
 	}
 	return b.String()
-}
-
-func hostResolvConf() string {
-	data, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		return ""
-	}
-	return string(data)
-}
-
-func hostSearch() []string {
-	data, _ := os.ReadFile("/etc/resolv.conf")
-	for _, line := range strings.Split(string(data), "\n") {
-		if f := strings.Fields(line); len(f) > 1 && (f[0] == "search" || f[0] == "domain") {
-			return f[1:]
-		}
-	}
-	return nil
 }
 
 // publishList reads which ports a container publishes, -P included.

@@ -3,6 +3,7 @@ package image
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -10,19 +11,66 @@ import (
 	"silo/internal/errs"
 )
 
+// known keeps names that were read: a create reads those of its image several
+// times, by regular expressions, which takes as long as all else it does with
+// the image.
+var known names
+
+// names is bounded: names come from clients.
+type names struct {
+	mu sync.Mutex
+	m  map[string]*knownName
+}
+
+// knownName is a name with what is made of it.
+type knownName struct {
+	reference.Named
+	tagged   string // in full, with "latest" if it has neither tag nor digest
+	familiar string // as people write it
+}
+
+const (
+	mostNames = 1000
+	mostBytes = 300 // of one
+)
+
+func (n *names) get(s string) (*knownName, error) {
+	n.mu.Lock()
+	k := n.m[s]
+	n.mu.Unlock()
+	if k != nil {
+		return k, nil
+	}
+	named, err := reference.ParseNormalizedNamed(s)
+	if err != nil {
+		return nil, err
+	}
+	k = &knownName{named, reference.TagNameOnly(named).String(), reference.FamiliarString(named)}
+	if len(s) > mostBytes {
+		return k, nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.m == nil || len(n.m) >= mostNames {
+		n.m = map[string]*knownName{}
+	}
+	n.m[s] = k
+	return k, nil
+}
+
 // parseName reads a reference as Docker does: "core" is
 // docker.io/library/core. A tag is not added.
 func parseName(s string) (reference.Named, error) {
-	n, err := reference.ParseNormalizedNamed(s)
+	n, err := known.get(s)
 	if err != nil {
 		return nil, errs.Invalidf("invalid reference format: %q: %v", s, err)
 	}
-	if d, ok := n.(reference.Digested); ok {
+	if d, ok := n.Named.(reference.Digested); ok {
 		if err := checkDigest(d.Digest()); err != nil {
 			return nil, err
 		}
 	}
-	return n, nil
+	return n.Named, nil
 }
 
 // parseTag reads a name to give to an image: no digest, "latest" if no tag.
@@ -48,11 +96,11 @@ func idPrefix(s string) (string, bool) {
 
 // familiar is the short form that people read.
 func familiar(name string) string {
-	r, err := reference.ParseNormalizedNamed(name)
+	r, err := known.get(name)
 	if err != nil {
 		return name
 	}
-	return reference.FamiliarString(r)
+	return r.familiar
 }
 
 // shortID is the first twelve digits of a digest.

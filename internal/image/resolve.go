@@ -103,7 +103,7 @@ func (s *Store) find(ref string) (*entry, error) {
 	}
 	named, nameErr := parseName(ref)
 	if nameErr == nil {
-		if e := s.findName(named); e != nil {
+		if e := s.findName(ref, named); e != nil {
 			return e, nil
 		}
 	}
@@ -128,10 +128,15 @@ func (s *Store) find(ref string) (*entry, error) {
 	return nil, notFound(ref)
 }
 
-func (s *Store) findName(named reference.Named) *entry {
+// findName finds what ref, read as named, is the name of.
+func (s *Store) findName(ref string, named reference.Named) *entry {
 	c, ok := named.(reference.Canonical)
 	if !ok {
-		return s.images[s.refs.Tags[reference.TagNameOnly(named).String()].ID]
+		k, err := known.get(ref)
+		if err != nil {
+			return nil
+		}
+		return s.images[s.refs.Tags[k.tagged].ID]
 	}
 	repo := reference.TrimNamed(named).String()
 	if id, ok := s.refs.Digests[repo+"@"+c.Digest().String()]; ok {

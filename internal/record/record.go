@@ -43,10 +43,60 @@ func Write(path string, v any, d Durability) error {
 	return nil
 }
 
+// Draft is a new volatile record whose file is there already, under another
+// name: to make a file takes much longer than to fill it.
+type Draft struct {
+	f    *os.File
+	path string
+}
+
+// NewDraft makes the file of a record that will be at path.
+func NewDraft(path string) (*Draft, error) {
+	f, err := temporary(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o600 &^ safe); err != nil {
+		f.Close()
+		os.Remove(f.Name())
+		return nil, err
+	}
+	return &Draft{f, path}, nil
+}
+
+// Write is Write of the volatile record, once.
+func (d *Draft) Write(v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err == nil {
+		_, err = d.f.Write(append(data, '\n'))
+	}
+	if cerr := d.f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(d.f.Name(), d.path)
+	}
+	if err != nil {
+		os.Remove(d.f.Name())
+		return fmt.Errorf("write record %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// Drop takes the file away unless it has been written; d may be nil.
+func (d *Draft) Drop() {
+	if d != nil && d.f.Close() == nil {
+		os.Remove(d.f.Name())
+	}
+}
+
+func temporary(path string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp*")
+}
+
 // WriteFile is Write for raw bytes, with one mode for both durabilities.
 func WriteFile(path string, data []byte, mode fs.FileMode, d Durability) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp*")
+	f, err := temporary(path)
 	if err != nil {
 		return err
 	}
@@ -74,7 +124,7 @@ func WriteFile(path string, data []byte, mode fs.FileMode, d Durability) (err er
 		return err
 	}
 	if d == Durable {
-		return SyncDir(dir)
+		return SyncDir(filepath.Dir(path))
 	}
 	return nil
 }
