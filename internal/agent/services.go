@@ -187,7 +187,9 @@ func (a *agent) mainEnded(ws linux.WaitStatus) {
 		a.mu.Lock()
 		a.sealed, a.draining = true, false
 		a.mu.Unlock()
-		a.killAll()
+		if linux.HasChild() { // reap may be waiting for one of them
+			a.killAll()
+		}
 		a.spawned.Broadcast()
 	})
 }

@@ -115,6 +115,7 @@ func (s *settings) merge(f *pflag.FlagSet, path string) error {
 // Main runs silod and returns its exit code.
 func Main(args []string) int {
 	debug.SetGCPercent(gcPercent)
+	linux.HalfProcessors()
 	s, err := parseSettings(args)
 	if errors.Is(err, pflag.ErrHelp) {
 		return 0

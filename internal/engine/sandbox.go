@@ -23,6 +23,7 @@ import (
 	"silo/internal/keeper/wire"
 	"silo/internal/layer"
 	"silo/internal/linux"
+	"silo/internal/logfile"
 	"silo/internal/network"
 	"silo/internal/record"
 )
@@ -268,7 +269,11 @@ func (e *Engine) layRoot(ctx context.Context, b *sandbox, imageID string) error 
 	if err := e.writeChain(b.dir, imageID); err != nil {
 		return err
 	}
+	// Files take longer to make than to fill.
 	if b.draft, err = record.NewDraft(filepath.Join(b.dir, "config.json")); err != nil {
+		return err
+	}
+	if err := logfile.Make(logPath(b.dir, b.id)); err != nil {
 		return err
 	}
 	b.image = imageID

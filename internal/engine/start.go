@@ -252,7 +252,9 @@ func (e *Engine) startSpec(c *Container, r *configRecord, b *sandbox) (s wire.St
 	return s, fds, err
 }
 
-func (c *Container) logPath() string { return c.dir + "/" + c.rec.ID + "-json.log" }
+func (c *Container) logPath() string { return logPath(c.dir, c.rec.ID) }
+
+func logPath(dir, id string) string { return dir + "/" + id + "-json.log" }
 
 func hostname(r *configRecord) string {
 	if r.Config.Hostname != "" {

@@ -73,9 +73,12 @@ func (c *container) call(op string, body any, fds []int) (answer, error) {
 
 // ask is call that tells when the question is on its way.
 func (c *container) ask(op string, body any, fds []int, sent func()) (answer, error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return answer{}, err
+	data, encoded := body.(json.RawMessage)
+	if !encoded {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			return answer{}, err
+		}
 	}
 	k := c.keeper
 	reply := make(chan answer, 1)
@@ -299,7 +302,7 @@ func (k *Keeper) pass(id, op string, body any, fds *ipc.FDs) error {
 	return err
 }
 
-func (k *Keeper) start(r wire.Start, fds *ipc.FDs) (any, error) {
+func (k *Keeper) start(r wire.StartOrder, fds *ipc.FDs) (any, error) {
 	c, err := k.find(r.ID)
 	if err != nil {
 		return nil, err
@@ -311,9 +314,6 @@ func (k *Keeper) start(r wire.Start, fds *ipc.FDs) (any, error) {
 	p, err := k.newProcess(c, "", r.Stdio, conns, r.Attach)
 	if err != nil {
 		return nil, err
-	}
-	if r.Stdio.TTY {
-		r.Body.Command.TTY = true
 	}
 	k.mu.Lock()
 	if c.state != wire.Parked {
@@ -338,10 +338,14 @@ func (k *Keeper) start(r wire.Start, fds *ipc.FDs) (any, error) {
 	return wire.Started{PID: p.pid}, nil
 }
 
-func (k *Keeper) exec(r wire.Exec, fds *ipc.FDs) (any, error) {
+func (k *Keeper) exec(r wire.ExecOrder, fds *ipc.FDs) (any, error) {
 	c, err := k.find(r.ID)
 	if err != nil {
 		return nil, err
+	}
+	var head wire.ExecHead
+	if err := json.Unmarshal(r.Command, &head); err != nil {
+		return nil, errs.Invalidf("keeper: exec: %v", err)
 	}
 	var attach []wire.Attach
 	if r.Attach != nil {
@@ -351,18 +355,17 @@ func (k *Keeper) exec(r wire.Exec, fds *ipc.FDs) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkExec(r, fds); err != nil {
+	if err := checkExec(r.Op, head.ID, fds); err != nil {
 		for _, conn := range conns {
 			conn.Close()
 		}
 		return nil, err
 	}
-	p, err := k.newProcess(c, r.Command.ID, r.Stdio, conns, attach)
+	p, err := k.newProcess(c, head.ID, r.Stdio, conns, attach)
 	if err != nil {
 		return nil, err
 	}
-	p.args, p.user = r.Command.Args, r.Command.User
-	r.Command.TTY = r.Stdio.TTY
+	p.args, p.user = head.Args, head.User
 	k.mu.Lock()
 	if c.state != wire.Running || c.execs[p.exec] != nil {
 		k.mu.Unlock()

@@ -3,24 +3,23 @@ package keeper
 import (
 	"silo/internal/errs"
 	"silo/internal/ipc"
-	"silo/internal/keeper/wire"
 )
 
 // checkExec refuses an exec that does not say what to run.
-func checkExec(r wire.Exec, fds *ipc.FDs) error {
-	if r.Command.ID == "" {
+func checkExec(op, id string, fds *ipc.FDs) error {
+	if id == "" {
 		return errs.Invalidf("keeper: exec without an id")
 	}
 	programs := 0
-	switch r.Op {
+	switch op {
 	case "", "inside":
 	case "program":
 		programs = 1
 	default:
-		return errs.New(errs.NotSupported, "keeper: unknown kind of exec %q", r.Op)
+		return errs.New(errs.NotSupported, "keeper: unknown kind of exec %q", op)
 	}
 	if len(fds.List) != programs {
-		return errs.Invalidf("keeper: exec of kind %q came with %d programs, want %d", r.Op, len(fds.List), programs)
+		return errs.Invalidf("keeper: exec of kind %q came with %d programs, want %d", op, len(fds.List), programs)
 	}
 	return nil
 }

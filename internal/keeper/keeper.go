@@ -176,9 +176,9 @@ func (k *Keeper) do(m wire.Message, fds *ipc.FDs) (body any, out []int, err erro
 	case "unroot":
 		return with(m, func(r wire.Target) (any, error) { return nil, k.pass(r.ID, m.Op, struct{}{}, fds) })
 	case "start":
-		return with(m, func(r wire.Start) (any, error) { return k.start(r, fds) })
+		return with(m, func(r wire.StartOrder) (any, error) { return k.start(r, fds) })
 	case "exec":
-		return with(m, func(r wire.Exec) (any, error) { return k.exec(r, fds) })
+		return with(m, func(r wire.ExecOrder) (any, error) { return k.exec(r, fds) })
 	case "attach":
 		return with(m, func(r wire.AttachTo) (any, error) { return nil, k.attach(r, fds) })
 	case "resize":

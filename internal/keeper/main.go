@@ -20,6 +20,7 @@ const gcPercent = 50
 // Main runs silo-keeper and returns its exit code.
 func Main(args []string) int {
 	debug.SetGCPercent(gcPercent)
+	linux.HalfProcessors()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("program", "silo-keeper")
 	k, err := open(args, log)
 	if err == nil {

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -39,6 +40,13 @@ func WaitAny(noHang bool) (pid int, ws WaitStatus, ok bool) {
 // there is no child.
 func AwaitAny() bool {
 	return retry(func() error { return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT|unix.WALL, nil) }) == nil
+}
+
+// HasChild tells whether there is a child, one that has ended among them.
+func HasChild() bool {
+	return retry(func() error {
+		return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG|unix.WALL, nil)
+	}) == nil
 }
 
 // ExitCode gives the code that a shell would report: 128+n after signal n.
@@ -135,4 +143,14 @@ func IsErrno(err error, numbers ...syscall.Errno) bool {
 		err = u.Unwrap()
 	}
 	return false
+}
+
+// HalfProcessors leaves every second processor to the containers: a daemon
+// that hands work from thread to thread over all of them makes each step wait
+// for a processor to wake. It leaves GOMAXPROCS alone if the environment has
+// it.
+func HalfProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
 }

@@ -56,6 +56,16 @@ func (r *rest) shrunk() []byte {
 	return r.data[:0]
 }
 
+// Make makes an empty log at path for a writer to come: that takes longer than
+// to open one.
+func Make(path string) error {
+	f, err := open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // NewWriter opens or makes the log at path (mode 0640) and appends to it.
 // What a killed writer left unfinished is closed, so that the next record
 // starts a line.

@@ -171,6 +171,7 @@ func (k *Keeper) Unroot(ctx context.Context, id string) error {
 // Start starts a prepared container. conns are the clients' connections, one
 // for each Attach; all descriptors stay the caller's.
 func (k *Keeper) Start(ctx context.Context, r wire.Start, mounts, conns []*linux.FD) (s wire.Started, err error) {
+	r.Body.Command.TTY = r.Body.Command.TTY || r.Stdio.TTY
 	_, err = k.call(ctx, "start", r, &s, append(numbers(mounts), numbers(conns)...)...)
 	return s, err
 }
@@ -181,6 +182,7 @@ func (k *Keeper) Exec(ctx context.Context, r wire.Exec, conn *linux.FD) (s wire.
 	if conn != nil {
 		fds = append(fds, conn.Int())
 	}
+	r.Command.TTY = r.Stdio.TTY
 	_, err = k.call(ctx, "exec", r, &s, fds...)
 	return s, err
 }
@@ -189,6 +191,7 @@ func (k *Keeper) Exec(ctx context.Context, r wire.Exec, conn *linux.FD) (s wire.
 // stay the caller's, and conn may be nil.
 func (k *Keeper) ExecProgram(ctx context.Context, r wire.Exec, program, conn *linux.FD) (s wire.Started, err error) {
 	r.Op = "program"
+	r.Command.TTY = r.Stdio.TTY
 	fds := []int{program.Int()}
 	if conn != nil {
 		fds = append(fds, conn.Int())

@@ -157,6 +157,15 @@ type Start struct {
 	Attach []Attach
 }
 
+// StartOrder is Start as the keeper reads it: what the agent is to do goes on
+// to it as it came.
+type StartOrder struct {
+	ID     string
+	Body   json.RawMessage
+	Stdio  Stdio
+	Attach []Attach
+}
+
 // Exec runs a further command. Descriptors: the program, if Op says so, then
 // one if Attach is set.
 type Exec struct {
@@ -165,6 +174,21 @@ type Exec struct {
 	Command agent.Command // its ID names the exec
 	Stdio   Stdio
 	Attach  *Attach
+}
+
+// ExecOrder is Exec as the keeper reads it.
+type ExecOrder struct {
+	ID      string
+	Op      string
+	Command json.RawMessage
+	Stdio   Stdio
+	Attach  *Attach
+}
+
+// ExecHead is what the keeper wants to know of a command.
+type ExecHead struct {
+	ID, User string
+	Args     []string
 }
 
 // Started is the answer to start and exec.
