@@ -41,8 +41,8 @@ func (c *command) parse(args []string) bool {
 			c.remove = true
 			continue
 		}
-		name, value, has := cut(args[i])
-		if has && name[1] != '-' {
+		name, value, has := cut(args[i], '=')
+		if has && args[i][1] != '-' { // -x=value, -xvalue=
 			return false
 		}
 		if !has {
@@ -74,7 +74,7 @@ func (c *command) set(name, value string) bool {
 	case "-w", "--workdir":
 		c.workdir = value
 	case "-e", "--env":
-		variable, _, has := cut(value)
+		variable, _, has := cut(value, '=')
 		if !has || variable == "" || c.envs == mostEnv { // without a value it takes that of this process
 			return false
 		}
@@ -110,10 +110,10 @@ func (c *command) setRun(name, value string) bool {
 
 func isFlag(s string) bool { return len(s) > 1 && s[0] == '-' }
 
-// cut is strings.Cut at the first =.
-func cut(s string) (before, after string, found bool) {
+// cut is strings.Cut at the first byte sep.
+func cut(s string, sep byte) (before, after string, found bool) {
 	for i := range len(s) {
-		if s[i] == '=' {
+		if s[i] == sep {
 			return s[:i], s[i+1:], true
 		}
 	}
