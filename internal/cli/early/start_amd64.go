@@ -1,8 +1,6 @@
 package early
 
-import (
-	"unsafe"
-)
+import "unsafe"
 
 const (
 	hostVariable = "SILO_HOST="
@@ -42,13 +40,18 @@ func start(stack *uintptr) int {
 	for i := range n {
 		arguments[i] = text(words, i)
 	}
-	host := ""
-	for i := n + 1; host == "" && word(words, i) != nil; i++ {
-		if v := text(words, i); len(v) > len(hostVariable) && v[:len(hostVariable)] == hostVariable {
-			host = v[len(hostVariable):]
+	return serve(arguments[:n], hostIn(words, n+1))
+}
+
+// hostIn gives SILO_HOST of the environment that begins with the i-th pointer of
+// a list. If it is there twice the first counts, as for os.Getenv.
+func hostIn(list unsafe.Pointer, i int) string {
+	for ; word(list, i) != nil; i++ {
+		if v := text(list, i); len(v) >= len(hostVariable) && v[:len(hostVariable)] == hostVariable {
+			return v[len(hostVariable):]
 		}
 	}
-	return serve(arguments[:n], host)
+	return ""
 }
 
 // serve answers a command line with the daemon at host, empty for the default.
@@ -92,6 +95,8 @@ func socketOf(host string) string {
 	}
 	if len(host) > len(unixScheme) && host[:len(unixScheme)] == unixScheme {
 		host = host[len(unixScheme):]
+	} else if _, _, colon := cut(host, ':'); colon { // it may be a URL
+		return ""
 	}
 	if host[0] != '/' {
 		return ""
