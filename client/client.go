@@ -66,7 +66,7 @@ func (c *Client) Resume(fd int, read []byte) {
 	k.r = bufio.NewReader(io.MultiReader(bytes.NewReader(read), k.socket))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sent = k
+	c.sent, c.reached = k, true
 }
 
 // resumed gives the connection of Resume, once.
