@@ -19,6 +19,7 @@ const noNews = 1<<(syscall.SIGCHLD-1) | 1<<(syscall.SIGPIPE-1) | 1<<(syscall.SIG
 // blocked, so that none is lost, and read from a descriptor.
 type proxy struct {
 	fd       int // -1: signals do what they always do
+	asked    int // a connection on which the daemon was asked to send one, -1: none
 	set, old uint64
 	info     [128]byte // struct signalfd_siginfo
 	held     int       // a signal from before the container was known
@@ -54,10 +55,25 @@ func (p *proxy) release() {
 	}
 }
 
+// ready gives the descriptor that becomes readable when next has something to
+// do. While the daemon is asked to send a signal that is its answer: the next
+// signal is not to overtake this one, and output goes on meanwhile.
+func (p *proxy) ready() int {
+	if p.asked >= 0 {
+		return p.asked
+	}
+	return p.fd
+}
+
 // next takes one signal and sends it to the container; while there is none the
 // first is held, and a second ends this program: the user does not want to
 // wait.
 func (p *proxy) next(container string) {
+	if p.asked >= 0 {
+		closeFD(p.asked)
+		p.asked = -1
+		return
+	}
 	if read(p.fd, p.info[:]) != len(p.info) {
 		return
 	}
@@ -80,6 +96,14 @@ func (p *proxy) known(container string) {
 	}
 }
 
+// pass sends a known container what has come already, before the Go program
+// goes on. The daemon has until the end of this program to answer.
+func (p *proxy) pass(container string) {
+	for p.fd >= 0 && container != "" && read(p.fd, p.info[:]) == len(p.info) {
+		p.kill(container, int(p.info[0]))
+	}
+}
+
 // kill asks the daemon to send a signal. A container that has ended already
 // cannot take it.
 func (p *proxy) kill(container string, n int) {
@@ -94,8 +118,9 @@ func (p *proxy) kill(container string, n int) {
 	w.add("/kill?signal=")
 	w.number(n)
 	w.add(" HTTP/1.1\r\nHost: silo\r\nUser-Agent: silo\r\nContent-Length: 0\r\n\r\n")
-	if !w.full && send(fd, w.bytes()) {
-		read(fd, w.b[:]) // the answer: the next signal is not to overtake this one
+	if w.full || !send(fd, w.bytes()) {
+		closeFD(fd)
+		return
 	}
-	closeFD(fd)
+	p.asked = fd
 }

@@ -24,7 +24,7 @@ var (
 	line      command
 	body      buffer
 	head      buffer
-	theProxy  = proxy{fd: -1}
+	theProxy  = proxy{fd: -1, asked: -1}
 	theStream stream
 )
 

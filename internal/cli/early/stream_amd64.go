@@ -42,14 +42,14 @@ type stream struct {
 // answer reads the answer's head and copies the stream to its end.
 func (s *stream) answer() int {
 	for s.head == 0 {
-		if s.to == mostHead || !s.fill() {
+		if s.to >= mostHead || !s.fill() {
 			return s.handOver()
 		}
 		s.head = headEnd(s.in[:s.to])
 	}
 	text := s.in[:s.head]
 	s.from = s.head
-	if at(text, "HTTP/1.1 101 ") != 0 || at(text, "\r\nSilo-Warnings:") >= 0 {
+	if s.head > mostHead || at(text, "HTTP/1.1 101 ") != 0 {
 		return s.handOver()
 	}
 	if s.proxy.fd >= 0 {
@@ -57,6 +57,9 @@ func (s *stream) answer() int {
 			return s.handOver()
 		}
 		s.proxy.known(s.container)
+	}
+	if at(text, "\r\nSilo-Warnings:") >= 0 {
+		return s.handOver()
 	}
 	s.makeRoom()
 	return s.copy()
@@ -116,7 +119,7 @@ func (s *stream) output() int {
 func (s *stream) put(fd int, b []byte) int {
 	for {
 		if s.proxy.fd >= 0 {
-			if await(fd, pollOut, s.proxy.fd) {
+			if await(fd, pollOut, s.proxy.ready()) {
 				s.proxy.next(s.container)
 				continue
 			}
@@ -154,7 +157,7 @@ func (s *stream) makeRoom() {
 
 // fill reads once. It is false at the end, and if the connection broke.
 func (s *stream) fill() bool {
-	for s.proxy.fd >= 0 && await(s.fd, pollIn, s.proxy.fd) {
+	for s.proxy.fd >= 0 && await(s.fd, pollIn, s.proxy.ready()) {
 		s.proxy.next(s.container)
 	}
 	n := read(s.fd, s.in[s.to:])
@@ -176,6 +179,7 @@ func (s *stream) handOver() int {
 	}
 	n := s.head + copy(s.in[s.head:], s.in[s.from:s.to])
 	handed.fd, handed.read, handed.ok = s.fd, s.in[:n], true
+	s.proxy.pass(s.container)
 	s.proxy.release()
 	return unanswered
 }
