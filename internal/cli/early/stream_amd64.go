@@ -30,8 +30,8 @@ type stream struct {
 	container string
 
 	// in holds the head of the answer for good, in in[:head]. What was read
-	// after it and not used yet is in[from:to]; from leaves room for the head
-	// of a frame.
+	// after it and not used yet is in[from:to]. Within a frame there is room
+	// for its head before from.
 	in             [64 << 10]byte
 	head, from, to int
 
@@ -61,7 +61,6 @@ func (s *stream) answer() int {
 	if at(text, "\r\nSilo-Warnings:") >= 0 {
 		return s.handOver()
 	}
-	s.makeRoom()
 	return s.copy()
 }
 
@@ -148,7 +147,8 @@ func (s *stream) need(n int) bool {
 	return true
 }
 
-// makeRoom moves what is unused down to the head.
+// makeRoom moves what is unused down to the head, leaving room for the head of
+// a frame. It is called when most of the buffer has been used, or all was.
 func (s *stream) makeRoom() {
 	n := copy(s.in[s.head+frameHead:], s.in[s.from:s.to])
 	s.from = s.head + frameHead
