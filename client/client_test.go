@@ -162,6 +162,38 @@ func TestUnreachable(t *testing.T) {
 
 // TestDeadConnection drops the connection between two requests, as a daemon
 // that is replaced.
+// TestResume goes on with a request that was sent by others, whose answer was
+// read in part. Its daemon was there: if it goes away, none is started.
+func TestResume(t *testing.T) {
+	c, err := New("unix:///nonexistent/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.OnUnreachable = func(err error) error { t.Errorf("OnUnreachable(%v)", err); return err }
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Resume(ends[0], []byte("HTTP/1.1 101 UPGRADED\r\nSilo-Container: c1\r\n\r\n\x01\x00\x00\x00\x00\x00\x00\x05he"))
+	if _, err := syscall.Write(ends[1], []byte("llo\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x07")); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Close(ends[1])
+	s, err := c.ContainerRun(t.Context(), "", "", AttachOptions{}, &container.CreateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var out strings.Builder
+	code, err := s.Copy(&out, io.Discard)
+	if s.Container != "c1" || out.String() != "hello" || code != 7 || err != nil {
+		t.Errorf("container %q, output %q, exit code %d, %v", s.Container, out.String(), code, err)
+	}
+	if _, err := c.ContainerRun(t.Context(), "", "", AttachOptions{}, &container.CreateRequest{}); !Unreachable(err) {
+		t.Errorf("a second request: %v", err)
+	}
+}
+
 func TestDeadConnection(t *testing.T) {
 	n := 0
 	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
