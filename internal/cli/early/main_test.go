@@ -1,9 +1,23 @@
-package early
+package early_test
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"silo/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+// folder is for what tests of this run share.
+var folder string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "silo-early"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := testenv.Run(m)
+	os.RemoveAll(folder)
+	os.Exit(code)
+}
