@@ -9,6 +9,8 @@ const (
 )
 
 // What entry_amd64.s uses.
+//
+//nolint:unused // the linter does not read assembly
 var (
 	initial   uintptr      // the stack as the kernel made it
 	goroutine [128]uintptr // stands for the runtime's, all zeros
@@ -16,6 +18,8 @@ var (
 )
 
 // entry is where the program begins.
+//
+//nolint:unused // the linker's flag -E names it
 func entry()
 
 // The memory of all there is to do.
