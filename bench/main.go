@@ -78,6 +78,7 @@ type bench struct {
 	ctx    context.Context
 	d      *daemon
 	floor  *floor
+	bare   *bareClient
 	report *report
 }
 

@@ -15,7 +15,7 @@ import (
 
 // gcPercent keeps the heap close to what is in use: the keeper lives long and
 // allocates little.
-const gcPercent = 50
+const gcPercent = 100
 
 // Main runs silo-keeper and returns its exit code.
 func Main(args []string) int {
