@@ -36,9 +36,10 @@ type agent struct {
 	files map[string]*boundFile
 	sysfd *linux.FD // /proc/sys before it was made read-only
 
-	hostname     string // as it was set last
-	rooted       bool   // the root of Root is laid
-	seccomp      []byte // of commands that say Prepared
+	hostname     string   // as it was set last
+	rooted       bool     // the root of Root is laid
+	seccomp      []byte   // of commands that say Prepared
+	caps         []string // likewise
 	seccompFlags uint32
 	confined     *confined // nil if no filter came with Prepare
 

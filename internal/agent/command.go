@@ -28,6 +28,9 @@ func (a *agent) start(s wire.Start, fds *ipc.FDs) (any, *linux.FD, error) {
 	if started || a.parts["dev"] == nil {
 		return nil, nil, errs.Conflictf("agent: start before prepare, or twice")
 	}
+	if s.Command.Prepared && s.Command.Caps == nil {
+		s.Command.Caps = a.caps
+	}
 	if err := a.setHostname(s.Hostname); err != nil {
 		return nil, nil, err
 	}
@@ -226,6 +229,7 @@ func stdioSteps(stdio []*linux.FD, tty bool) []linux.Step {
 // user changes too, unless no_new_privs lets anybody install one. bounds is the
 // bounding set that the child begins with, nil if it is not known.
 func commandSteps(c wire.Command, u user, bounds []string) (steps []linux.Step) {
+	steps = append(steps, linux.StepTimerSlack(linux.UsualTimerSlack))
 	for _, r := range c.Rlimits {
 		steps = append(steps, linux.StepRlimit(r.Name, r.Type, r.Soft, r.Hard))
 	}

@@ -75,6 +75,9 @@ func (a *agent) threadFor(c *wire.Command, here bool) (*confined, error) {
 	if !c.Prepared {
 		return nil, nil
 	}
+	if c.Caps == nil {
+		c.Caps = a.caps
+	}
 	if t := a.confined; t != nil && !here && !slices.ContainsFunc(c.Caps, func(n string) bool { return !slices.Contains(t.caps, n) }) {
 		return t, nil
 	}

@@ -49,7 +49,7 @@ func (a *agent) prepare(p wire.Prepare, fds *ipc.FDs) error {
 	if err := a.devMounts(p, fds); err != nil {
 		return err
 	}
-	a.seccomp, a.seccompFlags = p.Seccomp, p.SeccompFlags
+	a.seccomp, a.seccompFlags, a.caps = p.Seccomp, p.SeccompFlags, p.Caps
 	if len(p.Seccomp) > 0 && p.Caps != nil {
 		if a.confined, err = newConfined(p); err != nil {
 			return fmt.Errorf("make the confined thread: %w", err)

@@ -64,6 +64,7 @@ type sandbox struct {
 	disk     *disk.Attached
 	device   string
 	image    string        // whose root the agent has laid already; "" is none
+	files    []agent.File  // that root has
 	filtered bool          // the agent holds the default seccomp filter
 	draft    *record.Draft // of config.json; nil if it is not made ahead
 	closed   sync.Once     // what silod holds
@@ -266,6 +267,7 @@ func (e *Engine) layRoot(ctx context.Context, b *sandbox, imageID string) error 
 	if err := e.keep().Root(ctx, wire.Root{ID: b.id, Body: body}, root); err != nil {
 		return err
 	}
+	b.files = body.Files
 	if err := e.writeChain(b.dir, imageID); err != nil {
 		return err
 	}

@@ -155,6 +155,9 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 		return err
 	}
 	start.Body.Rooted = laid
+	if laid {
+		start.Body.Files = slices.DeleteFunc(start.Body.Files, func(f agent.File) bool { return slices.Contains(b.files, f) })
+	}
 	defer func() {
 		for _, fd := range fds {
 			fd.Close()
@@ -268,7 +271,7 @@ type commandSpec struct {
 	dir, user  string
 	tty        bool
 	privileged bool
-	filtered   bool // the agent holds the default seccomp filter
+	filtered   bool // the agent holds the default seccomp filter and capabilities
 }
 
 // command is the part that a container's own command and an exec share.
@@ -294,7 +297,7 @@ func (e *Engine) command(r *configRecord, s commandSpec) (agent.Command, error) 
 		c.OOMScoreAdj = &h.OomScoreAdj
 	}
 	if !sec.unconfined && s.filtered && sec.profile == nil && slices.Equal(caps, defaultCaps) {
-		c.Prepared = true
+		c.Prepared, c.Caps = true, nil // those of Prepare
 		return c, nil
 	}
 	if !sec.unconfined {

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +68,15 @@ func StepRlimit(name string, resource int, soft, hard uint64) Step {
 	s := NewStep("set ulimit "+name, unix.SYS_PRLIMIT64, 0, uintptr(resource), uintptr(unsafe.Pointer(lim)), 0)
 	s.Refs = append(s.Refs, lim)
 	return s
+}
+
+// UsualTimerSlack is what the kernel gives process 1 (PR_SET_TIMERSLACK in
+// prctl(2)).
+const UsualTimerSlack = 50 * time.Microsecond
+
+// StepTimerSlack sets how late timers of the child may be.
+func StepTimerSlack(d time.Duration) Step {
+	return NewStep("set timer slack", unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, uintptr(d.Nanoseconds()))
 }
 
 // StepUmask sets the file mode mask.

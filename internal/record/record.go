@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Durability says when a written record must survive a power cut.
@@ -74,7 +75,7 @@ func (d *Draft) Write(v any) error {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(d.f.Name(), d.path)
+		err = syscall.Rename(d.f.Name(), d.path) // os.Rename asks first whether path is a folder
 	}
 	if err != nil {
 		os.Remove(d.f.Name())

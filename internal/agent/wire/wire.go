@@ -126,8 +126,8 @@ type Start struct {
 	Domain   string
 	Sysctls  map[string]string
 	Mounts   []Mount
-	Files    []File
-	ReadOnly bool // the root is read-only once mounts are in place
+	Files    []File // if Rooted, those that differ
+	ReadOnly bool   // the root is read-only once mounts are in place
 	Command  Command
 	// Masked and ReadOnlyPaths are applied to the new proc of a PID
 	// namespace; without one, Prepare has done it.
@@ -147,7 +147,7 @@ type Command struct {
 	Groups       []string
 	TTY          bool
 	Rows, Cols   uint16
-	Caps         []string // bounding set; also permitted and effective for root
+	Caps         []string // bounding set; also permitted and effective for root; nil is those of Prepare, if Prepared
 	NoNewPrivs   bool
 	Prepared     bool   // the filter and the bounding set are those of Prepare
 	Seccomp      []byte // else struct sock_filter records; none is unconfined
