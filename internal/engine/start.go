@@ -154,10 +154,7 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 	if err != nil {
 		return err
 	}
-	start.Body.Rooted = laid
-	if laid {
-		start.Body.Files = slices.DeleteFunc(start.Body.Files, func(f agent.File) bool { return slices.Contains(b.files, f) })
-	}
+	b.shorten(&start.Body, laid)
 	defer func() {
 		for _, fd := range fds {
 			fd.Close()
@@ -186,6 +183,13 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 	e.began(c, b, s.PID)
 	e.fault("start: noted")
 	return nil
+}
+
+// shorten leaves out of a start what the agent has with a root that is laid.
+func (b *sandbox) shorten(s *agent.Start, laid bool) {
+	if s.Rooted = laid; laid {
+		s.Files = slices.DeleteFunc(s.Files, func(f agent.File) bool { return slices.Contains(b.files, f) })
+	}
 }
 
 // endAgent ends an agent whose start was refused.
