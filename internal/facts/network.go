@@ -186,16 +186,22 @@ func (f *Facts) ReadPorts(dir, proc string, pids []int) {
 			f.Ports = append(f.Ports, Port{Protocol: protocol, Address: ip, Port: port, UID: number32(w[7])})
 		}
 	}
-	if len(f.Ports) == 0 {
-		return
-	}
+	f.findOwners(owners, proc, pids)
+}
+
+// findOwners gives each port the first process that has its socket. To look
+// through what processes have open takes longer than all else that is read of
+// them: it ends when nothing is sought any more.
+func (f *Facts) findOwners(owners map[string][]int, proc string, pids []int) {
 	for _, pid := range pids {
+		if len(owners) == 0 {
+			return
+		}
 		for _, inode := range sockets(proc + "/" + strconv.Itoa(pid) + "/fd") {
 			for _, i := range owners[inode] {
-				if f.Ports[i].PID == 0 {
-					f.Ports[i].PID = pid
-				}
+				f.Ports[i].PID = pid
 			}
+			delete(owners, inode)
 		}
 	}
 }
