@@ -106,12 +106,19 @@ func TestProcessSettings(t *testing.T) {
 
 func TestStandardInput(t *testing.T) {
 	d := useDaemon(t)
-	big := strings.Repeat("0123456789abcde\n", 1<<16) // 1 MiB
-	r := d.feed(big, "run", "--rm", "-i", "core", "cat")
-	if r.code != 0 || r.out != big {
-		t.Errorf("exit %d, %d bytes of %d came back: %s", r.code, len(r.out), len(big), r.err)
+	// 1 MiB, with what the detach keys send: without a terminal that is data.
+	big := strings.Repeat("0123456789abc\x10\x11\n", 1<<16)
+	id := d.sleeper()
+	made := strings.TrimSpace(d.silo("create", "-i", "core", "cat"))
+	t.Cleanup(func() { d.try("rm", "-f", made) })
+	for _, args := range [][]string{
+		{"run", "--rm", "-i", "core", "cat"}, {"exec", "-i", id, "cat"}, {"start", "-ai", made},
+	} {
+		if r := d.feed(big, args...); r.code != 0 || r.out != big {
+			t.Errorf("silo %s: exit %d, %d bytes of %d came back: %s", args[0], r.code, len(r.out), len(big), r.err)
+		}
 	}
-	r = d.feed("", "run", "--rm", "core", "sh", "-c", "echo out; echo err >&2")
+	r := d.feed("", "run", "--rm", "core", "sh", "-c", "echo out; echo err >&2")
 	if r.out != "out\n" || r.err != "err\n" {
 		t.Errorf("standard output %q, standard error %q", r.out, r.err)
 	}

@@ -46,7 +46,7 @@ func (e *Engine) ExecCreate(_ context.Context, ref string, r container.ExecCreat
 	if len(r.Cmd) == 0 {
 		return "", errs.Invalidf("no exec command specified")
 	}
-	if _, err := detachKeys(r.DetachKeys); err != nil {
+	if _, err := detachKeys(r.DetachKeys, r.Tty); err != nil {
 		return "", err
 	}
 	x := &execution{id: newID(), c: c, req: r, done: make(chan struct{})}
@@ -117,7 +117,7 @@ func (e *Engine) ExecStart(ctx context.Context, id string, o ExecStartOptions) e
 	if err != nil {
 		return err
 	}
-	keys, err := detachKeys(x.req.DetachKeys)
+	keys, err := detachKeys(x.req.DetachKeys, x.req.Tty)
 	if err != nil {
 		return err
 	}
@@ -327,11 +327,11 @@ func (e *Engine) ContainerAttach(ctx context.Context, ref string, o AttachOption
 	case container.StateDead, container.StateRemoving:
 		return errs.Conflictf("container %s cannot be attached to: %s", ref, c.broken())
 	}
-	keys, err := detachKeys(o.DetachKeys)
+	r := c.record()
+	keys, err := detachKeys(o.DetachKeys, r.Config.Tty)
 	if err != nil {
 		return err
 	}
-	r := c.record()
 	// A client asks for the start as soon as it has the answer that hijack
 	// writes, so it is entered before. Old output goes to it at its own pace,
 	// for which no start waits: then it is entered after that.
@@ -396,12 +396,13 @@ func (e *Engine) ContainerResize(ctx context.Context, ref string, height, width 
 	return e.keep().Resize(ctx, wire.Resize{Target: wire.Target{ID: c.record().ID}, Rows: height, Cols: width})
 }
 
-// detachKeys reads "ctrl-p,ctrl-q" as the bytes that a terminal sends.
-func detachKeys(s string) ([]byte, error) {
-	if s == "" {
-		return []byte{16, 17}, nil
-	}
+// detachKeys reads "ctrl-p,ctrl-q" as the bytes that a terminal sends. Without
+// a terminal there are none: there the same bytes are data.
+func detachKeys(s string, tty bool) ([]byte, error) {
 	var out []byte
+	if s == "" {
+		s = "ctrl-p,ctrl-q"
+	}
 	for _, key := range strings.Split(s, ",") {
 		letter, ctrl := strings.CutPrefix(key, "ctrl-")
 		switch {
@@ -414,6 +415,9 @@ func detachKeys(s string) ([]byte, error) {
 		default:
 			return nil, errs.Invalidf("invalid detach keys %q: give letters and ctrl-letters apart by commas, as in ctrl-p,ctrl-q", s)
 		}
+	}
+	if !tty {
+		return nil, nil
 	}
 	return out, nil
 }

@@ -166,12 +166,15 @@ func TestMergeEnv(t *testing.T) {
 
 func TestDetachKeys(t *testing.T) {
 	for in, want := range map[string]string{"": "\x10\x11", "ctrl-a": "\x01", "a,ctrl-b": "a\x02", "ctrl-@": "\x00", "ctrl-_": "\x1f"} {
-		if got, err := detachKeys(in); err != nil || string(got) != want {
+		if got, err := detachKeys(in, true); err != nil || string(got) != want {
 			t.Errorf("detachKeys(%q) = %q, %v", in, got, err)
+		}
+		if got, err := detachKeys(in, false); err != nil || len(got) > 0 {
+			t.Errorf("detachKeys(%q) without a terminal = %q, %v", in, got, err)
 		}
 	}
 	for _, in := range []string{"ctrl-", "ab", "ctrl-ab", "ctrl-1", ","} {
-		if _, err := detachKeys(in); !errs.Is(err, errs.Invalid) {
+		if _, err := detachKeys(in, false); !errs.Is(err, errs.Invalid) {
 			t.Errorf("detachKeys(%q): %v", in, err)
 		}
 	}

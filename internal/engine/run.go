@@ -21,7 +21,7 @@ const _ = uint(wire.EndStream-api.EndStream) + uint(api.EndStream-wire.EndStream
 // ContainerRun makes and starts a container with its client joined: what takes
 // four requests in Docker's API. The client's stream ends with the exit code.
 func (e *Engine) ContainerRun(ctx context.Context, o RunOptions) error {
-	keys, err := detachKeys(o.DetachKeys)
+	keys, err := detachKeys(o.DetachKeys, o.Config != nil && o.Config.Tty)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (e *Engine) ExecRun(ctx context.Context, ref string, r container.ExecCreate
 	if err != nil {
 		return err
 	}
-	keys, err := detachKeys(r.DetachKeys)
+	keys, err := detachKeys(r.DetachKeys, r.Tty)
 	if err != nil {
 		return err
 	}
