@@ -68,20 +68,25 @@ func TestAttachBeforeStart(t *testing.T) {
 
 // connection is silod's side of a client's connection.
 func connection(t *testing.T) net.Conn {
+	server, _ := connections(t)
+	return server
+}
+
+func connections(t *testing.T) (server, client net.Conn) {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	client, err := net.Dial("unix", l.Addr().String())
+	client, err = net.Dial("unix", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close() })
-	conn, err := l.Accept()
+	server, err = l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return conn
+	return server, client
 }

@@ -25,13 +25,15 @@ type execution struct {
 	code *int
 	ran  bool
 	done chan struct{}
+	// begun is closed when pid is known, or never will be.
+	begun chan struct{}
 	// quiet ones are Silo's own: no event tells of them.
 	quiet bool
 	// tool is run from the image core, whatever image the container has.
 	tool bool
 }
 
-// maxExecs bounds how many ended execs of one container are remembered.
+// maxExecs bounds how many execs of one container are remembered.
 const maxExecs = 1024
 
 // ExecCreate prepares a command in a running container.
@@ -49,36 +51,43 @@ func (e *Engine) ExecCreate(_ context.Context, ref string, r container.ExecCreat
 	if _, err := detachKeys(r.DetachKeys, r.Tty); err != nil {
 		return "", err
 	}
-	x := &execution{id: newID(), c: c, req: r, done: make(chan struct{})}
+	x := &execution{id: newID(), c: c, req: r, done: make(chan struct{}), begun: make(chan struct{})}
 	e.mu.Lock()
 	e.forgetOldExecs(c)
 	e.execs[x.id] = x
+	c.execIDs = append(c.execIDs, x.id)
 	e.mu.Unlock()
 	e.emit(c, events.Action(string(events.ActionExecCreate)+": "+strings.Join(r.Cmd, " ")), map[string]string{"execID": x.id})
 	return x.id, nil
 }
 
-// forgetOldExecs keeps the number of remembered execs bounded; the caller
-// holds e.mu.
+// forgetOldExecs keeps the number of remembered execs bounded: the oldest that
+// does not run goes, as clients ask for the code of one that has just ended.
+// The caller holds e.mu.
 func (e *Engine) forgetOldExecs(c *Container) {
-	n := 0
-	for _, x := range e.execs {
-		if x.c == c {
-			n++
-		}
-	}
-	for id, x := range e.execs {
-		if n < maxExecs {
+	for len(c.execIDs) >= maxExecs {
+		i := slices.IndexFunc(c.execIDs, func(id string) bool { return !e.execs[id].runs() })
+		if i < 0 {
 			return
 		}
-		x.mu.Lock()
-		ended := x.code != nil
-		x.mu.Unlock()
-		if x.c == c && ended {
-			delete(e.execs, id)
-			n--
-		}
+		delete(e.execs, c.execIDs[i])
+		c.execIDs = slices.Delete(c.execIDs, i, i+1)
 	}
+}
+
+func (x *execution) runs() bool {
+	if x == nil {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.ran && x.code == nil
+}
+
+func (x *execution) hasEnded() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.code != nil
 }
 
 func (e *Engine) dropExecs(containerID string) {
@@ -131,6 +140,7 @@ func (e *Engine) ExecStart(ctx context.Context, id string, o ExecStartOptions) e
 			return err
 		}
 		defer fd.Close()
+		awaitHeadRead(ctx, fd)
 		req.Attach = &wire.Attach{Stdin: x.req.AttachStdin, Stdout: x.req.AttachStdout, Stderr: x.req.AttachStderr, Mux: !x.req.Tty, DetachKeys: keys, Buffered: buffered}
 	}
 	return e.runExec(ctx, x, req, fd)
@@ -181,6 +191,7 @@ func (e *Engine) prepareExec(id string, o ExecStartOptions) (*execution, wire.Ex
 }
 
 func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *linux.FD) error {
+	defer close(x.begun)
 	s, err := e.runProgram(context.WithoutCancel(ctx), x, req, fd)
 	if err != nil {
 		code := 126
@@ -255,11 +266,12 @@ func (e *Engine) ExecResize(ctx context.Context, id string, height, width uint16
 }
 
 // ExecInspect shows an exec.
-func (e *Engine) ExecInspect(_ context.Context, id string) (container.ExecInspectResponse, error) {
+func (e *Engine) ExecInspect(ctx context.Context, id string) (container.ExecInspectResponse, error) {
 	x, err := e.findExec(id)
 	if err != nil {
 		return container.ExecInspectResponse{}, err
 	}
+	x.awaitEnd(ctx)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	privileged := x.req.Privileged
@@ -345,6 +357,9 @@ func (e *Engine) ContainerAttach(ctx context.Context, ref string, o AttachOption
 	fd, err := connFD(conn)
 	if err != nil {
 		return err
+	}
+	if !entered {
+		awaitHeadRead(ctx, fd)
 	}
 	if o.Logs {
 		if err := e.replay(ctx, c, fd, o); err != nil || !o.Stream {

@@ -372,11 +372,12 @@ func (e *Engine) deviceOf(c *Container) string {
 	return list[0].Device
 }
 
+// execIDs are a container's execs that have not ended.
 func (e *Engine) execIDs(c *Container) (out []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for id, x := range e.execs {
-		if x.c == c {
+	for _, id := range c.execIDs {
+		if x := e.execs[id]; x != nil && !x.hasEnded() {
 			out = append(out, id)
 		}
 	}

@@ -118,6 +118,7 @@ func (e *Engine) adoptExecs(c *Container, s wire.Status) {
 		if len(x.Args) == 0 {
 			continue
 		}
+		c.execIDs = append(c.execIDs, x.ID)
 		e.execs[x.ID] = &execution{
 			id: x.ID, c: c, pid: x.PID, ran: true, done: make(chan struct{}),
 			req: container.ExecCreateRequest{Cmd: x.Args, User: x.User, Tty: io.TTY, AttachStdin: io.OpenStdin, AttachStdout: true, AttachStderr: true},

@@ -96,6 +96,8 @@ type Container struct {
 	reading  sync.Mutex // held while its inside is read: one reader at a time
 	save     sync.Mutex
 	dirty    bool
+
+	execIDs []string // of the execs made by clients, oldest first; guarded by e.mu
 }
 
 func newContainer(e *Engine, r *configRecord) *Container {

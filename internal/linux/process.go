@@ -63,6 +63,9 @@ func Kill(pid int, sig Signal) error {
 	return os.NewSyscallError("kill", unix.Kill(pid, sig))
 }
 
+// Gone tells whether no process, nor its zombie, has the number.
+func Gone(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH }
+
 // PidfdOpen opens a process.
 func PidfdOpen(pid int) (*FD, error) {
 	n, err := unix.PidfdOpen(pid, 0)

@@ -207,3 +207,10 @@ func (s *Socket) PeerUID() (uint32, error) {
 	}
 	return cred.Uid, nil
 }
+
+// Unread tells how much memory what was written to a Unix socket takes that
+// its other side has not read yet.
+func Unread(f *FD) (int, error) {
+	n, err := unix.IoctlGetInt(f.Int(), unix.SIOCOUTQ)
+	return n, os.NewSyscallError("ioctl SIOCOUTQ", err)
+}
