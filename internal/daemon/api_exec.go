@@ -17,7 +17,11 @@ func unbound(r *request) context.Context { return context.WithoutCancel(r.Contex
 
 func (s *Server) execCreate(w *response, r *request) error {
 	var req container.ExecCreateRequest
-	if err := r.optionalJSON(w, &req); err != nil {
+	data, err := r.body(w)
+	if err == nil && (len(data) > 0 || r.ContentLength > 0) {
+		err = decodeCommand(data, &req)
+	}
+	if err != nil {
 		return err
 	}
 	if len(req.Cmd) == 0 {

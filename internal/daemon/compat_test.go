@@ -72,6 +72,20 @@ func TestCreateOfOldVersions(t *testing.T) {
 	}
 }
 
+func TestCommandOfOneWord(t *testing.T) {
+	c, msg := create(t, 44, `{"Image":"core","Cmd":"date","entrypoint":"","Hostname":"h"}`)
+	if msg != "" {
+		t.Fatal(msg)
+	}
+	got := [][]string{c.Cmd, c.Entrypoint, {c.Hostname}}
+	if d := cmp.Diff([][]string{{"date"}, {""}, {"h"}}, got); d != "" {
+		t.Error(d)
+	}
+	if _, msg := create(t, 44, `{"Image":"core","Cmd":"date","Env":"a=b"}`); !strings.Contains(msg, "cannot unmarshal string") {
+		t.Errorf("a list that must be one: %q", msg)
+	}
+}
+
 func TestMACOfTheContainer(t *testing.T) {
 	const mac = `"MacAddress":"02:00:00:00:00:01"`
 	for body, want := range map[string]string{

@@ -3,6 +3,8 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -22,7 +24,7 @@ type createRequest struct {
 // decodeCreate reads the body. All three parts of the result are there.
 func decodeCreate(v version, data []byte) (*createRequest, error) {
 	c := &createRequest{}
-	if err := decodeJSON(data, &c.CreateRequest); err != nil {
+	if err := decodeCommand(data, &c.CreateRequest); err != nil {
 		return nil, err
 	}
 	if c.Config == nil {
@@ -59,6 +61,29 @@ func decodeCreate(v version, data []byte) (*createRequest, error) {
 		return nil, errs.Invalidf("container-wide MAC address no longer supported; use endpoint-specific MAC address instead")
 	}
 	return c, c.check(v)
+}
+
+// decodeCommand decodes a body that has a command: one word may stand for a
+// list of it, as the API's own examples have it ("Entrypoint": "").
+func decodeCommand(data []byte, v any) error {
+	err := decodeJSON(data, v)
+	if err == nil || !strings.Contains(err.Error(), "cannot unmarshal string") {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
+		return err
+	}
+	for k, value := range fields {
+		if bytes.HasPrefix(value, []byte(`"`)) && (strings.EqualFold(k, "Cmd") || strings.EqualFold(k, "Entrypoint")) {
+			fields[k] = slices.Concat([]byte("["), value, []byte("]"))
+		}
+	}
+	whole, merr := json.Marshal(fields)
+	if merr != nil {
+		return err
+	}
+	return decodeJSON(whole, v)
 }
 
 // createSteps are what a field meant, or that it meant nothing, before a

@@ -155,6 +155,7 @@ func TestRequests(t *testing.T) {
 			"POST", "/containers/web/exec", `{"Cmd":["ls"],"Tty":true,"ConsoleSize":[24,80]}`, 201,
 			call{"ExecCreate", []any{"web", container.ExecCreateRequest{Cmd: []string{"ls"}, Tty: true, ConsoleSize: &[2]uint{24, 80}}}},
 		},
+		{"POST", "/containers/web/exec", `{"Cmd":"ls"}`, 201, call{"ExecCreate", []any{"web", container.ExecCreateRequest{Cmd: []string{"ls"}}}}},
 		{"POST", "/v1.40/containers/web/exec", `{"Cmd":["ls"],"ConsoleSize":[24,80]}`, 201, call{"ExecCreate", []any{"web", container.ExecCreateRequest{Cmd: []string{"ls"}}}}},
 		{"POST", "/exec/e1/start", `{"Detach":true}`, 200, call{"ExecStart", []any{"e1", engine.ExecStartOptions{Detach: true}}}},
 		{"POST", "/exec/e1/start", `{"Tty":true,"ConsoleSize":[24,80]}`, 200, call{"ExecStart", []any{"e1", engine.ExecStartOptions{TTY: true, ConsoleSize: &[2]uint{24, 80}}}}},

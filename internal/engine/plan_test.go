@@ -154,6 +154,21 @@ func TestWantsPID(t *testing.T) {
 	}
 }
 
+// A network that is not there is a wrong option: "not found", as an answer to
+// create, is said of the image, and clients pull it then.
+func TestNetworkMode(t *testing.T) {
+	for in, want := range map[string]string{"": "nat", "default": "nat", "bridge": "nat", "nat": "nat", "none": "none", "host": "host", "container:x": "container:x"} {
+		if got, err := networkMode(&container.HostConfig{NetworkMode: container.NetworkMode(in)}); err != nil || got != want {
+			t.Errorf("network %q is %q, %v; want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"nope", "container:"} {
+		if _, err := networkMode(&container.HostConfig{NetworkMode: container.NetworkMode(in)}); !errs.Is(err, errs.Invalid) {
+			t.Errorf("network %q: %v", in, err)
+		}
+	}
+}
+
 func TestMergeEnv(t *testing.T) {
 	got := mergeEnv([]string{"PATH=/bin", "A=image", "B=image"}, []string{"A=user", "B", "C=user"})
 	if diff := cmp.Diff([]string{"PATH=/bin", "A=user", "C=user"}, got); diff != "" {

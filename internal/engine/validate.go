@@ -197,7 +197,8 @@ func networkMode(h *container.HostConfig) (string, error) {
 	case strings.HasPrefix(mode, "container:") && len(mode) > len("container:"):
 		return mode, nil
 	default:
-		return "", errs.NotFoundf("network %s not found: there are nat, none, host and container:NAME", mode)
+		// 404 is said of the image only: clients answer it by a pull.
+		return "", errs.Invalidf("network %s not found: there are nat, none, host and container:NAME", mode)
 	}
 }
 
