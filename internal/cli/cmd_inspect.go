@@ -154,7 +154,9 @@ func printObjects(w io.Writer, format string, found []object) error {
 				// The type does not know all fields that a daemon sends.
 				b.Truncate(n)
 				var m any
-				if json.Unmarshal(o.raw, &m) != nil || t.Option("missingkey=error").Execute(&b, m) != nil {
+				dec := json.NewDecoder(bytes.NewReader(o.raw))
+				dec.UseNumber() // or 1500000000 is printed as 1.5e+09
+				if dec.Decode(&m) != nil || t.Option("missingkey=error").Execute(&b, m) != nil {
 					b.Truncate(n)
 					return fmt.Errorf("--format: %w", err)
 				}

@@ -70,7 +70,7 @@ func world(t *testing.T) *fake {
 			{Name: "audit", Answer: "no", Detail: "not built in", Effect: "sessions are numbered by silo", Suggestion: "boot with audit=1"},
 		},
 		"GET /containers/web/top":  container.TopResponse{Titles: []string{"PID", "CMD"}, Processes: [][]string{{"4711", "httpd -h /www"}, {"4712", "sh"}}},
-		"GET /containers/web/json": `{"Id":"` + fullID + `","Name":"/web","State":{"Running":true,"Status":"running"},"Config":{"Env":["A=1","B=2"]},"HostConfig":{"Isolation":"process"},"NewField":7,"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"},{"HostIp":"::","HostPort":"8080"}],"53/udp":[{"HostIp":"","HostPort":"53"}]}}}`,
+		"GET /containers/web/json": `{"Id":"` + fullID + `","Name":"/web","State":{"Running":true,"Status":"running"},"Config":{"Env":["A=1","B=2"]},"HostConfig":{"Isolation":"process"},"NewField":1500000000,"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"},{"HostIp":"::","HostPort":"8080"}],"53/udp":[{"HostIp":"","HostPort":"53"}]}}}`,
 		"GET /images/core/json":    `{"Id":"sha256:1","RepoTags":["core:latest"],"Config":{"Env":["PATH=/bin"]}}`,
 		"GET /networks/nat":        `{"Name":"nat","Id":"n1"}`,
 		"GET /volumes/data":        `{"Name":"data"}`,

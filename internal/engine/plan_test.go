@@ -169,6 +169,42 @@ func TestNetworkMode(t *testing.T) {
 	}
 }
 
+func TestShownCommand(t *testing.T) {
+	if got, want := shownCommand([]string{"sh", "-c", "echo a; echo b"}), "sh -c 'echo a; echo b'"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestShownHostConfig(t *testing.T) {
+	none := int64(-1)
+	r := &configRecord{HostConfig: &container.HostConfig{Resources: container.Resources{Memory: 1 << 30, MemorySwappiness: &none}}}
+	got := shownHostConfig(r)
+	if got.MemorySwap != 2<<30 || got.MemorySwappiness != nil || got.CgroupnsMode != "private" {
+		t.Errorf("memory and swap %d, swappiness %v, cgroup namespace %q", got.MemorySwap, got.MemorySwappiness, got.CgroupnsMode)
+	}
+	if diff := cmp.Diff([][]string{defaultMasked, defaultReadOnly}, [][]string{got.MaskedPaths, got.ReadonlyPaths}); diff != "" {
+		t.Error(diff)
+	}
+	r.HostConfig.SecurityOpt = []string{"systempaths=unconfined"}
+	if got := shownHostConfig(r); got.MaskedPaths == nil || len(got.MaskedPaths) > 0 || len(got.ReadonlyPaths) > 0 {
+		t.Errorf("unconfined: %v, %v", got.MaskedPaths, got.ReadonlyPaths)
+	}
+	if r.HostConfig.MemorySwap != 0 {
+		t.Error("the record was changed")
+	}
+}
+
+func TestNetworkFilter(t *testing.T) {
+	for _, mode := range []string{"nat", "none"} {
+		r := &configRecord{Config: &container.Config{}, HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(mode)}}
+		for filter, want := range map[string]bool{mode: true, "bridge": mode == "nat", "host": false} {
+			if got := anyMatch(map[string][]string{"network": {filter}}, "network", networkNames(r)); got != want {
+				t.Errorf("network=%s and a container on %s: %t", filter, mode, got)
+			}
+		}
+	}
+}
+
 func TestMergeEnv(t *testing.T) {
 	got := mergeEnv([]string{"PATH=/bin", "A=image", "B=image"}, []string{"A=user", "B", "C=user"})
 	if diff := cmp.Diff([]string{"PATH=/bin", "A=user", "C=user"}, got); diff != "" {

@@ -119,12 +119,22 @@ func (e *Engine) listFilter(f filter.Args) (func(*Container, *configRecord, stat
 		}
 		return f.Exact("status", string(st.State)) && f.Prefix("id", r.ID) && f.Name("name", r.Name) && f.Labels(r.Config.Labels) &&
 			f.Exact("isolation", string(r.HostConfig.Isolation)) && f.Exact("health", string(c.healthStatus())) &&
-			f.Exact("network", string(r.HostConfig.NetworkMode)) && anyMatch(f, "volume", volumeNames(r)) && anyMatch(f, "publish", publishedPorts(st)) && anyMatch(f, "expose", exposedPorts(r))
+			anyMatch(f, "network", networkNames(r)) && anyMatch(f, "volume", volumeNames(r)) && anyMatch(f, "publish", publishedPorts(st)) && anyMatch(f, "expose", exposedPorts(r))
 	}, nil
 }
 
 func anyMatch(f filter.Args, key string, have []string) bool {
 	return len(f[key]) == 0 || slices.ContainsFunc(have, func(s string) bool { return f.Exact(key, s) })
+}
+
+// networkNames are what a network may be called in a filter: nat is what
+// Docker calls bridge.
+func networkNames(r *configRecord) []string {
+	mode := string(r.HostConfig.NetworkMode)
+	if mode == "nat" {
+		return []string{mode, "bridge"}
+	}
+	return []string{mode}
 }
 
 func volumeNames(r *configRecord) (out []string) {
@@ -150,10 +160,21 @@ func exposedPorts(r *configRecord) (out []string) {
 	return out
 }
 
+// shownCommand is a command as one line, quoted as Docker does.
+func shownCommand(args []string) string {
+	shown := slices.Clone(args)
+	for i, arg := range shown {
+		if i > 0 && strings.Contains(arg, " ") {
+			shown[i] = "'" + arg + "'"
+		}
+	}
+	return strings.Join(shown, " ")
+}
+
 func (e *Engine) summary(c *Container, r *configRecord, st stateRecord, size bool) container.Summary {
 	args := slices.Concat(r.Config.Entrypoint, r.Config.Cmd)
 	s := container.Summary{
-		ID: r.ID, Names: []string{"/" + r.Name}, Image: r.ImageName, ImageID: r.ImageID, Command: strings.Join(args, " "), Created: r.Created.Unix(),
+		ID: r.ID, Names: []string{"/" + r.Name}, Image: r.ImageName, ImageID: r.ImageID, Command: shownCommand(args), Created: r.Created.Unix(),
 		Labels: r.Config.Labels, State: st.State, Status: c.status(st), Ports: ports(r, st), Mounts: mountPoints(r),
 		NetworkSettings: &container.NetworkSettingsSummary{Networks: e.networks(r, st)},
 	}
@@ -272,7 +293,7 @@ func (e *Engine) ContainerInspect(_ context.Context, ref string, size bool) (con
 	args := slices.Concat(r.Config.Entrypoint, r.Config.Cmd)
 	out := container.InspectResponse{
 		ID: r.ID, Created: r.Created.Format(time.RFC3339Nano), Image: r.ImageID, LogPath: c.logPath(), Name: "/" + r.Name,
-		RestartCount: st.Restarts, Driver: "silo", Platform: "linux", HostConfig: r.HostConfig, Config: c.shownConfig(r), Mounts: mountPoints(r), State: c.shownState(st),
+		RestartCount: st.Restarts, Driver: "silo", Platform: "linux", HostConfig: shownHostConfig(r), Config: c.shownConfig(r), Mounts: mountPoints(r), State: c.shownState(st),
 		GraphDriver: &storage.DriverData{Name: "silo", Data: e.layerData(c, r, st)}, ExecIDs: e.execIDs(c),
 		NetworkSettings: &container.NetworkSettings{Networks: e.networks(r, st), Ports: portMap(r, st)},
 	}
@@ -302,6 +323,26 @@ func (c *Container) shownConfig(r *configRecord) *container.Config {
 		cfg.Hostname = r.ID[:12]
 	}
 	return &cfg
+}
+
+// shownHostConfig is what was asked for, with what is in force where nothing
+// was.
+func shownHostConfig(r *configRecord) *container.HostConfig {
+	h := *r.HostConfig
+	if sec, err := securityOptions(&h); err == nil {
+		masked, readOnly := protection(&h, sec)
+		h.MaskedPaths, h.ReadonlyPaths = append([]string{}, masked...), append([]string{}, readOnly...) // empty, not null
+	}
+	if h.Memory > 0 && h.MemorySwap == 0 {
+		h.MemorySwap = 2 * h.Memory
+	}
+	if h.MemorySwappiness != nil && *h.MemorySwappiness == -1 {
+		h.MemorySwappiness = nil // what it means
+	}
+	if h.CgroupnsMode == "" {
+		h.CgroupnsMode = container.CgroupnsModePrivate
+	}
+	return &h
 }
 
 func (c *Container) shownState(st stateRecord) *container.State {
