@@ -184,6 +184,13 @@ func TestExecOnATerminal(t *testing.T) {
 	if r := d.try("exec", id, "nosuch"); r.code != 127 {
 		t.Errorf("exec of a command that does not exist: exit %d", r.code)
 	}
+	// run makes its working directory; exec does not.
+	if r := d.try("exec", "-w", "/no/such", id, "pwd"); r.code != 126 || !strings.Contains(r.err, "/no/such is not there") {
+		t.Errorf("exec in a folder that does not exist: %+v", r)
+	}
+	if r := d.try("exec", id, "ls", "-d", "/no"); r.code == 0 {
+		t.Error("exec made the folder that did not exist")
+	}
 }
 
 // Detach keys leave the container running; attach joins it again.

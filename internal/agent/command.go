@@ -147,8 +147,10 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 			return nil, nil, err
 		}
 	}
-	if err := makeDir(c.Dir); err != nil {
-		return nil, nil, err
+	if o.main { // a further command with a wrong folder is told so
+		if err := makeDir(c.Dir); err != nil {
+			return nil, nil, err
+		}
 	}
 	stdio, master, err := commandStdio(c, u, fds, o.main)
 	if err != nil {
@@ -379,7 +381,10 @@ func classify(c wire.Command, err error) error {
 		}
 		return errs.New(kind, "exec: %q: %v", c.Args[0], s.Err)
 	}
-	if strings.HasPrefix(s.Step, "chdir ") {
+	if dir, ok := strings.CutPrefix(s.Step, "chdir to "); ok {
+		if s.Err == syscall.ENOENT {
+			return errs.New(errs.NotRunnable, "the working directory %s is not there", dir)
+		}
 		return errs.New(errs.NotRunnable, "%s: %v", s.Step, s.Err)
 	}
 	if strings.HasPrefix(s.Step, "set ulimit ") {
