@@ -29,6 +29,10 @@ func (s *shell) call(ctx context.Context, args []string) ([]string, error) {
 		return append([]string{ownPrefix + args[0]}, args[1:]...), nil
 	case "kill": // a builtin in POSIX and for the library, a program here
 		return append([]string{ownPrefix + "kill"}, s.jobs.killArgs(args[1:])...), nil
+	case "echo":
+		if _, isFunc := s.runner.Funcs["echo"]; !isFunc {
+			return oneWrite(args), nil
+		}
 	case "help": // the library's knows its builtins only
 		if path, err := lookPath(hc, manualPath); err == nil {
 			return append([]string{path}, args[1:]...), nil
@@ -46,6 +50,23 @@ func (s *shell) call(ctx context.Context, args []string) ([]string, error) {
 		}
 	}
 	return args, nil
+}
+
+// oneWrite joins what echo prints: the library writes every argument and the
+// end of the line by itself, and lines of commands that run at the same time
+// would come out mixed.
+func oneWrite(args []string) []string {
+	end, out := "\n", []string{"echo", "-n"}
+	args = args[1:]
+	for len(args) > 0 && (args[0] == "-n" || args[0] == "-e" || args[0] == "-E") {
+		if args[0] == "-n" {
+			end = ""
+		} else {
+			out = append(out, args[0])
+		}
+		args = args[1:]
+	}
+	return append(out, strings.Join(args, " ")+end)
 }
 
 // manualPath is the command that shows the manual of an image.

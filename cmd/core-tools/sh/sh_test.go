@@ -39,6 +39,17 @@ func runShell(t *testing.T, stdin string, args ...string) (string, int) {
 	return out.String(), -1
 }
 
+// Every echo is one write, so that lines are not mixed.
+func TestOneWrite(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"echo", "echo|-n|\n"}, {"echo|a|b", "echo|-n|a b\n"}, {"echo|-n|a", "echo|-n|a"}, {"echo|-e|-n|a|-n", "echo|-n|-e|a -n"},
+	} {
+		if got := strings.Join(oneWrite(strings.Split(c.args, "|")), "|"); got != c.want {
+			t.Errorf("%s becomes %q, want %q", c.args, got, c.want)
+		}
+	}
+}
+
 func TestCommands(t *testing.T) {
 	tests := []struct {
 		name, text, want string
@@ -53,6 +64,8 @@ func TestCommands(t *testing.T) {
 		{"a folder", "/etc", "sh: /etc: is a directory\n", 126},
 		{"syntax", "echo (", "sh: sh:1:1: `foo(` must be followed by `)`\n", 2},
 		{"pipe", "printf 'b\\na\\n' | sort | head -n 1", "a\n", 0},
+		{"echo", "echo a  'b  c'; echo -n x; echo -e 'a\\tb'; echo; echo -x -n; echo '%d'; echo -n -n", "a b  c\nxa\tb\n\n-x -n\n%d\n", 0},
+		{"function named echo", "echo() { printf '%s.' \"$@\"; }; echo a -n", "a.-n.", 0},
 		{"loop", "for i in 1 2; do echo $i; done", "1\n2\n", 0},
 		{"function", "f() { echo f $1; return 4; }; f x; echo $?", "f x\n4\n", 0},
 		{"here document", "cat <<X\na $((1+2))\nX", "a 3\n", 0},
