@@ -147,10 +147,8 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 			return nil, nil, err
 		}
 	}
-	if o.main { // a further command with a wrong folder is told so
-		if err := makeDir(c.Dir); err != nil {
-			return nil, nil, err
-		}
+	if err := makeDir(c.Dir, o.main); err != nil {
+		return nil, nil, err
 	}
 	stdio, master, err := commandStdio(c, u, fds, o.main)
 	if err != nil {
@@ -393,15 +391,16 @@ func classify(c wire.Command, err error) error {
 	return err
 }
 
-// makeDir makes the working directory, as Docker does.
-func makeDir(dir string) error {
+// makeDir makes the working directory, as Docker does: of the container's own
+// command only. A further one with a wrong folder is told so.
+func makeDir(dir string, main bool) error {
 	if dir == "" || dir == "/" {
 		return nil
 	}
 	if !path.IsAbs(dir) {
 		return errs.Invalidf("the working directory %q is not an absolute path", dir)
 	}
-	if _, err := os.Stat(dir); err == nil {
+	if _, err := os.Stat(dir); err == nil || !main {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
