@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestLogs(t *testing.T) {
@@ -190,5 +192,39 @@ func TestEvents(t *testing.T) {
 	text := strings.Join(got, " ")
 	for _, action := range []string{"create", "start", "die", "destroy"} {
 		want(t, "events", text, action)
+	}
+}
+
+// The order in which Docker tells of what happens: what is asked for goes
+// before what follows from it.
+func TestOrderOfEvents(t *testing.T) {
+	d := useDaemon(t)
+	since := d.silo("info", "--format", "{{.SystemTime}}")
+	id := d.silo("run", "-d", "--name", "ordered", "-v", "ordered-data:/data", "--stop-signal", "INT", "core", "sleep", "1000")
+	d.silo("exec", "ordered", "true")
+	seen := func() string {
+		return d.silo("events", "--since", since, "--until", d.silo("info", "--format", "{{.SystemTime}}"),
+			"--format", `{{.Type}}:{{.Action}}{{with .Actor.Attributes.signal}}={{.}}{{end}} {{.Actor.ID}} {{.Actor.Attributes.container}}`)
+	}
+	until(t, "the exec's end is told", func() bool { return strings.Contains(seen(), "exec_die") })
+	d.silo("restart", "-t", "1", "ordered")
+	d.silo("stop", "-t", "1", "ordered")
+	d.silo("start", "ordered")
+	d.silo("kill", "ordered")
+	d.silo("rm", "ordered")
+	d.silo("volume", "rm", "ordered-data")
+	var got []string
+	for line := range strings.Lines(seen()) {
+		if strings.Contains(line, id) || strings.Contains(line, "ordered-data") {
+			got = append(got, strings.Fields(line)[0])
+		}
+	}
+	want := strings.Fields(`volume:create container:create network:connect container:start
+		container:exec_create: container:exec_start: container:exec_die
+		container:kill=2 container:die network:disconnect container:stop network:connect container:start container:restart
+		container:kill=2 container:die network:disconnect container:stop
+		network:connect container:start container:kill=9 container:die network:disconnect container:destroy volume:destroy`)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -315,6 +315,9 @@ func (e *Engine) build(ctx context.Context, r *configRecord, img image.Image) (_
 		return nil, err
 	}
 	e.fault("create: record")
+	for _, v := range volumes {
+		e.emitVolume(events.ActionCreate, v)
+	}
 	return c, nil
 }
 

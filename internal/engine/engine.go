@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -271,6 +272,24 @@ func (e *Engine) emit(c *Container, action events.Action, extra map[string]strin
 	}
 	e.bus.Publish(m)
 	e.events.Add(c.lastSession(), m)
+}
+
+// emitNetwork tells that a container was plugged into its network, or out.
+func (e *Engine) emitNetwork(c *Container, action events.Action) {
+	r := c.record()
+	name := string(r.HostConfig.NetworkMode)
+	e.bus.Publish(events.Message{
+		Type: events.NetworkEventType, Action: action,
+		Actor: events.Actor{ID: e.networkID(name), Attributes: map[string]string{"container": r.ID, "name": name, "type": name}},
+	})
+}
+
+// emitPrune tells how many bytes a prune has given back.
+func (e *Engine) emitPrune(kind events.Type, bytes uint64) {
+	e.bus.Publish(events.Message{
+		Type: kind, Action: events.ActionPrune,
+		Actor: events.Actor{Attributes: map[string]string{"reclaimed": strconv.FormatUint(bytes, 10)}},
+	})
 }
 
 func (e *Engine) imageEvent(action events.Action, id, name string) {

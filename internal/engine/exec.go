@@ -192,6 +192,7 @@ func (e *Engine) prepareExec(id string, o ExecStartOptions) (*execution, wire.Ex
 
 func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *linux.FD) error {
 	defer close(x.begun)
+	e.emit(x.c, events.Action(string(events.ActionExecStart)+": "+strings.Join(x.req.Cmd, " ")), map[string]string{"execID": x.id}) // before its end
 	s, err := e.runProgram(context.WithoutCancel(ctx), x, req, fd)
 	if err != nil {
 		code := 126
@@ -207,7 +208,6 @@ func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *l
 	x.mu.Lock()
 	x.pid = s.PID
 	x.mu.Unlock()
-	e.emit(x.c, events.Action(string(events.ActionExecStart)+": "+strings.Join(x.req.Cmd, " ")), map[string]string{"execID": x.id})
 	return nil
 }
 

@@ -67,6 +67,9 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	e.emit(c, events.ActionDie, map[string]string{"exitCode": strconv.Itoa(x.Code), "execDuration": strconv.Itoa(int(ran.Seconds()))})
 	e.fault("end: noted")
 	e.endpointGone(c, b)
+	if b.endpoint != nil {
+		e.emitNetwork(c, events.ActionDisconnect)
+	}
 	e.fault("end: unpublished")
 	e.endExecs(c)
 	close(exited)
@@ -267,7 +270,9 @@ func (e *Engine) removeRecord(c *Container, volumes bool) {
 		if m.Type == "volume" && m.Anon && (volumes || r.HostConfig.AutoRemove) && len(e.volumeUsers(m.Name)) == 0 {
 			if err := e.volumes.remove(m.Name); err != nil {
 				e.log.Error("remove volume", "volume", m.Name, "err", err)
+				continue
 			}
+			e.emitVolume(events.ActionDestroy, m.Name)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -189,6 +190,8 @@ func (e *Engine) probe(ctx context.Context, c *Container, test []string, timeout
 	out := linux.NewFD(ours, "health output").PollFile()
 	defer out.Close()
 	peer := linux.NewFD(theirs, "health output")
+	e.emit(c, events.Action(string(events.ActionExecCreate)+": "+strings.Join(test, " ")), map[string]string{"execID": x.id})
+	e.emit(c, events.Action(string(events.ActionExecStart)+": "+strings.Join(test, " ")), map[string]string{"execID": x.id})
 	_, err = e.keep().Exec(ctx, wire.Exec{ID: r.ID, Command: cmd, Attach: &wire.Attach{Stdout: true, Stderr: true}}, peer)
 	peer.Close()
 	if err != nil {

@@ -214,6 +214,9 @@ func (e *Engine) began(c *Container, b *sandbox, pid int) {
 			e.log.Error("write state", "container", b.id, "err", err)
 		}
 	}
+	if b.endpoint != nil {
+		e.emitNetwork(c, events.ActionConnect)
+	}
 	e.emit(c, events.ActionStart, nil)
 	e.startHealth(c)
 }

@@ -157,8 +157,10 @@ func (e *Engine) killNow(c *Container, exited <-chan struct{}) error {
 	}
 }
 
-// signal sends a signal to a container's command.
+// signal sends a signal to a container's command. The event goes before what
+// follows from it.
 func (e *Engine) signal(ctx context.Context, c *Container, sig int) error {
+	e.emit(c, events.ActionKill, map[string]string{"signal": strconv.Itoa(sig)})
 	return e.keep().Signal(ctx, wire.Signal{Target: wire.Target{ID: c.rec.ID}, Number: sig})
 }
 
@@ -197,11 +199,7 @@ func (e *Engine) ContainerKill(ctx context.Context, ref, name string) error {
 			err = nil
 		}
 	}
-	if err != nil {
-		return err
-	}
-	e.emit(c, events.ActionKill, map[string]string{"signal": strconv.Itoa(sig)})
-	return nil
+	return err
 }
 
 // ContainerRestart stops a container if it runs, and starts it.
@@ -216,6 +214,7 @@ func (e *Engine) ContainerRestart(ctx context.Context, ref string, o StopOptions
 		if err := e.stopToRestart(ctx, c, o); err != nil {
 			return err
 		}
+		e.emit(c, events.ActionStop, nil)
 	}
 	if err := e.ContainerStart(ctx, c.record().ID); err != nil && !errs.Is(err, errs.NotModified) {
 		return err

@@ -243,5 +243,6 @@ func (e *Engine) VolumesPrune(ctx context.Context, f filter.Args) (volume.PruneR
 		report.VolumesDeleted = append(report.VolumesDeleted, v.Name)
 		report.SpaceReclaimed += uint64(size)
 	}
+	e.emitPrune(events.VolumeEventType, report.SpaceReclaimed)
 	return report, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 
 	"silo/internal/errs"
 	"silo/internal/filter"
@@ -84,5 +85,6 @@ func (e *Engine) ContainersPrune(ctx context.Context, f filter.Args) (container.
 		report.ContainersDeleted = append(report.ContainersDeleted, r.ID)
 		report.SpaceReclaimed += uint64(size)
 	}
+	e.emitPrune(events.ContainerEventType, report.SpaceReclaimed)
 	return report, nil
 }
