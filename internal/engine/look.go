@@ -194,7 +194,8 @@ func withoutAgent(p cgroup.PidsStats, agent int) container.PidsStats {
 	return out
 }
 
-func blkio(list []cgroup.BlkioEntry) (out []container.BlkioStatEntry) {
+func blkio(list []cgroup.BlkioEntry) []container.BlkioStatEntry {
+	out := []container.BlkioStatEntry{} // clients go through it without a look at null
 	for _, x := range list {
 		out = append(out, container.BlkioStatEntry{Major: x.Major, Minor: x.Minor, Op: x.Op, Value: x.Value})
 	}

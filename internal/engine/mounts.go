@@ -121,9 +121,6 @@ func parseBind(s string) (mountRecord, error) {
 	m := mountRecord{Type: "volume", Name: f[0], Target: f[1]}
 	if path.IsAbs(f[0]) {
 		m.Type, m.Name, m.Source = "bind", "", path.Clean(f[0])
-		if err := os.MkdirAll(m.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
-			return m, errs.Invalidf("bind %s: %v", s, err)
-		}
 	} else if err := checkVolumeName(f[0]); err != nil {
 		return m, err
 	}
@@ -143,11 +140,17 @@ func parseBind(s string) (mountRecord, error) {
 			case "nocopy":
 				m.NoCopy = true
 			case "nosuid", "nodev", "exec", "rbind":
+			case "consistent", "cached", "delegated": // on Linux there is one file, always consistent
 			case "bind":
 				m.NonRec = true
 			default:
 				return m, errs.Invalidf("invalid volume specification: '%s': unknown option %q: known are ro, rw, suid, dev, noexec, nocopy, bind, rbind", s, o)
 			}
+		}
+	}
+	if m.Type == "bind" {
+		if err := os.MkdirAll(m.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
+			return m, errs.Invalidf("bind %s: %v", s, err)
 		}
 	}
 	return m, nil

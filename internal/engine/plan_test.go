@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -249,6 +250,19 @@ func TestParseBindRefuses(t *testing.T) {
 		if _, err := parseBind(in); !errs.Is(err, errs.Invalid) {
 			t.Errorf("parseBind(%q): %v", in, err)
 		}
+	}
+	source := filepath.Join(t.TempDir(), "made")
+	if _, err := parseBind(source + ":/b:fly"); !errs.Is(err, errs.Invalid) || exists(source) {
+		t.Errorf("a wrong option: %v; the folder is made: %t", err, exists(source))
+	}
+	if m, err := parseBind(source + ":/b:ro,cached,z"); err != nil || !m.ReadOnly || !exists(source) {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestBlkio(t *testing.T) {
+	if data, err := json.Marshal(blkio(nil)); err != nil || string(data) != "[]" {
+		t.Errorf("no use of disks is %s, %v", data, err)
 	}
 }
 
