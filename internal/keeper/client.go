@@ -194,7 +194,7 @@ func (c *client) hangUp() {
 			c.p.keeper.owe(&debt{c.conn, rest, time.Now().Add(lastWords)})
 			return
 		}
-		linux.ShutdownFile(c.conn)
+		linux.EndFile(c.conn)
 		c.conn.Close()
 	})
 }

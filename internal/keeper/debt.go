@@ -45,7 +45,7 @@ func (k *Keeper) pay(d *debt) {
 	}
 	delete(k.debts, d)
 	k.mu.Unlock()
-	linux.ShutdownFile(d.conn)
+	linux.EndFile(d.conn)
 	d.conn.Close()
 }
 

@@ -48,6 +48,28 @@ func ShutdownFile(f *os.File) {
 	}
 }
 
+// EndFile ends a connected socket both ways before it is closed, and takes in
+// what has come: closed with that unread, the other side would get "connection
+// reset" after the output in place of its end. Other files are left alone.
+func EndFile(f *os.File) {
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = rc.Control(func(fd uintptr) {
+		if unix.Shutdown(int(fd), unix.SHUT_RDWR) != nil {
+			return
+		}
+		buf := make([]byte, 64<<10)
+		for { // nothing more can come, so this ends
+			n, err := ReadFD(int(fd), buf)
+			if n <= 0 || err != nil {
+				return
+			}
+		}
+	})
+}
+
 // WriteFull writes all of data, waiting where the descriptor does not block
 // of itself.
 func WriteFull(f *FD, data []byte) error {
