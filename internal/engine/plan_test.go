@@ -195,6 +195,18 @@ func TestShownHostConfig(t *testing.T) {
 	}
 }
 
+func TestShownState(t *testing.T) {
+	for state, want := range map[container.ContainerState][3]bool{ // running, paused, restarting
+		container.StateCreated: {}, container.StateRunning: {true, false, false}, container.StatePaused: {true, true, false},
+		container.StateRestarting: {true, false, true}, container.StateExited: {},
+	} {
+		s := (&Container{}).shownState(stateRecord{State: state})
+		if got := [3]bool{s.Running, s.Paused, s.Restarting}; got != want || s.Status != state {
+			t.Errorf("%s is shown as %v (%s), want %v", state, got, s.Status, want)
+		}
+	}
+}
+
 func TestNetworkFilter(t *testing.T) {
 	for _, mode := range []string{"nat", "none"} {
 		r := &configRecord{Config: &container.Config{}, HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(mode)}}

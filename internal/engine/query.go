@@ -352,8 +352,9 @@ func (c *Container) shownState(st stateRecord) *container.State {
 		}
 		return t.Format(time.RFC3339Nano)
 	}
+	running := map[container.ContainerState]bool{container.StateRunning: true, container.StatePaused: true, container.StateRestarting: true} // Docker's word for all that rm refuses
 	s := &container.State{
-		Status: st.State, Running: st.State == container.StateRunning || st.State == container.StatePaused, Paused: st.State == container.StatePaused,
+		Status: st.State, Running: running[st.State], Paused: st.State == container.StatePaused,
 		Restarting: st.State == container.StateRestarting, OOMKilled: st.OOMKilled, Dead: st.State == container.StateDead, Pid: st.PID, ExitCode: st.ExitCode,
 		Error: st.Error, StartedAt: stamp(st.Started), FinishedAt: stamp(st.Finished),
 	}
