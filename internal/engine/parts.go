@@ -78,14 +78,14 @@ func (e *Engine) addBuiltin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if img, err := e.images.Resolve(r.IDs[a.Name]); err == nil && r.Sums[a.Name] == sum && (basesOf{e}).Has(img.ID) && len(img.RepoTags) > 0 {
+		if img, err := e.images.Resolve(r.IDs[a.Name]); err == nil && img.Builtin == a.Reference() && r.Sums[a.Name] == sum && (basesOf{e}).Has(img.ID) && len(img.RepoTags) > 0 {
 			continue
 		}
 		if err := e.addArchive(ctx, a); err != nil {
 			return fmt.Errorf("built-in image %s: %w", a.Name, err)
 		}
 		img, err := e.images.Resolve(a.Reference())
-		if err != nil {
+		if err != nil || img.Builtin != a.Reference() {
 			continue // its name is a user's own image
 		}
 		r.Sums[a.Name], r.IDs[a.Name], changed = sum, img.ID, true

@@ -51,10 +51,10 @@ func (e *Engine) openTools() (*linux.FD, error) {
 	if err := record.Read(filepath.Join(e.o.Data, "builtin.json"), &r); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	id := r.IDs[toolImage]
-	if id == "" {
-		for _, a := range images.Builtin() {
-			if img, err := e.images.Resolve(a.Reference()); a.Name == toolImage && err == nil {
+	id := ""
+	for _, a := range images.Builtin() {
+		for _, ref := range []string{r.IDs[a.Name], a.Reference()} {
+			if img, err := e.images.Resolve(ref); id == "" && a.Name == toolImage && err == nil && img.Builtin == a.Reference() {
 				id = img.ID
 			}
 		}

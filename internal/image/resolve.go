@@ -25,6 +25,7 @@ type Image struct {
 	RepoDigests []string
 	Size        int64     // bytes of all layers, unpacked
 	Created     time.Time // zero if the image does not say
+	Builtin     string    // the name under which it came with Silo; "" is a user's own
 }
 
 // Layer is one layer of an image, lowest first.
@@ -164,7 +165,7 @@ func (s *Store) export(e *entry) Image {
 	img := Image{
 		ID: e.rec.ID.String(), Config: e.cfg.DockerOCIImage, RawConfig: e.cfg.raw,
 		Manifest: e.rec.Manifest.Digest.String(),
-		Size:     e.rec.size(), Created: e.cfg.created(),
+		Size:     e.rec.size(), Created: e.cfg.created(), Builtin: e.rec.Builtin,
 	}
 	for _, l := range e.rec.Layers {
 		img.Layers = append(img.Layers, Layer{l.DiffID.String(), l.ChainID.String(), l.Unpacked})

@@ -463,6 +463,9 @@ func TestBuiltin(t *testing.T) {
 	if img := add(v2); img.ID != own.ID {
 		t.Error("took the name from the user's image")
 	}
+	if own.Builtin != "" || two.Builtin != "core" {
+		t.Errorf("the user's is built in as %q, ours as %q", own.Builtin, two.Builtin)
+	}
 	if err := f.AddBuiltin(t.Context(), "core", bytes.NewReader(tarOf(t, "x", "y"))); !errs.Is(err, errs.Invalid) {
 		t.Errorf("%v", err)
 	}
