@@ -19,9 +19,9 @@ func TestS01ShellOnATerminal(t *testing.T) {
 	d := useDaemon(t)
 	p := d.terminal("run", "--rm", "-it", "--name", "s01", "core", "sh")
 	p.sees("# ")
-	p.types("echo sum $((40+2)); stty; tty\r")
+	p.types("echo sum $((40+2)); stty size; tty\r")
 	p.sees("sum 42")
-	p.sees("rows:30 cols:100")
+	p.sees("30 100")
 	p.sees("/dev/")
 	if got := d.field("s01", "{{.State.Status}}"); got != "running" {
 		t.Errorf("the container is %s", got)
