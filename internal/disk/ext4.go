@@ -22,11 +22,15 @@ const (
 	superIncompat = 0x60  // u32
 	superUUID     = 0x68  // 16 bytes
 	superHashSeed = 0xec  // 16 bytes
+	superBackedUp = 0xfd  // u8, 1: the next is valid
+	superJournal  = 0x10c // 15 u32, copy of the extent tree of the journal's inode
 	superBackups  = 0x24c // two u32, groups that hold copies (sparse_super2)
 	superChecksum = 0x3fc // u32, of all before it
 
 	ext4Magic    = 0xef53
 	csumSeedFlag = 0x2000 // incompatible feature metadata_csum_seed
+	extentMagic  = 0xf30a
+	extentsMost  = 4 // in an inode
 )
 
 // superblock is one copy of it.
@@ -48,6 +52,32 @@ func readSuper(f *os.File, at int64) (superblock, error) {
 		return nil, errs.New(errs.Internal, "no sound ext4 superblock at byte %d", at)
 	}
 	return s, nil
+}
+
+// extent is a run of blocks of a file system.
+type extent struct{ block, blocks int64 }
+
+// journal gives the places of the journal in a file system of so many blocks.
+func (s superblock) journal(blocks int64) ([]extent, error) {
+	tree := s[superJournal:]
+	n := int(binary.LittleEndian.Uint16(tree[2:]))
+	depth := binary.LittleEndian.Uint16(tree[6:])
+	if s[superBackedUp] != 1 || binary.LittleEndian.Uint16(tree) != extentMagic || n < 1 || n > extentsMost || depth != 0 {
+		return nil, errs.New(errs.NotSupported, "the superblock does not tell where the journal is")
+	}
+	var runs []extent
+	for i := range n {
+		e := tree[12*(i+1):]
+		r := extent{
+			block:  int64(binary.LittleEndian.Uint16(e[6:]))<<32 | int64(binary.LittleEndian.Uint32(e[8:])),
+			blocks: int64(binary.LittleEndian.Uint16(e[4:])),
+		}
+		if r.blocks < 1 || r.blocks > journalMost*mib/blockSize || r.block > blocks-r.blocks {
+			return nil, errs.New(errs.Internal, "the superblock tells of a journal in blocks %d to %d of %d", r.block, r.block+r.blocks, blocks)
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
 }
 
 // sound tells whether f is a template for size bytes that renew can handle.

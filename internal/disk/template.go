@@ -20,6 +20,7 @@ const (
 	// needs a new number, and older templates are then made again.
 	templateFormat = 1
 	unfinished     = ".new-"
+	journalMost    = 16 // MiB
 )
 
 // template is the blank file system of one size.
@@ -122,7 +123,7 @@ func mkfsArgs(image, root string, size int64) []string {
 		"large_file,huge_file,dir_nlink,extra_isize,metadata_csum,metadata_csum_seed"
 	// One inode each 32 KiB is 655,000 on 20 GiB, six times a Debian root with
 	// a compiler; small disks hold small files.
-	journal, perInode := 16, 32<<10
+	journal, perInode := journalMost, 32<<10
 	if size < 1000*mib {
 		journal, perInode = 4, 8<<10
 	}

@@ -54,6 +54,7 @@ type Engine struct {
 	images     *image.Store
 	layers     *layer.Store
 	disks      *disk.Store
+	guard      *disk.Guard
 	net        *network.Network
 	cgroups    cgroup.Layout
 	filters    *seccomp.Cache
@@ -86,6 +87,7 @@ type Engine struct {
 func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	e := &Engine{o: o, log: o.Log, containers: map[string]*Container{}, names: map[string]string{}, execs: map[string]*execution{}, started: time.Now()}
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	e.guard = disk.NewGuard(e.containersDir(), o.Log)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.giveUp())

@@ -46,6 +46,7 @@ func (e *Engine) reconcile(ctx context.Context) error {
 			e.settle(c)
 		}
 	}
+	e.background(func() { e.guard.Run(e.ctx) })
 	e.net.Adopt(endpoints)
 	// What ended since the first look was told before anybody knew of it.
 	if h, err = e.keep().Hello(ctx); err != nil {

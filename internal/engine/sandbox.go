@@ -131,6 +131,7 @@ func (e *Engine) makeSandbox(ctx context.Context, p sandboxPlan) (_ *sandbox, er
 		return nil, err
 	}
 	b.device = b.disk.Device
+	e.guard.Attached()
 	e.fault("attach")
 	// The disk keeps plain ids; the container sees them as its own.
 	if err := linux.IDMap(b.disk.Mount, b.userns, false); err != nil {
@@ -465,5 +466,25 @@ func (e *Engine) baseOverlay(b *sandbox, imageID string) (*linux.FD, error) {
 	if err := linux.IDMap(base, b.userns, false); err != nil {
 		return nil, fmt.Errorf("show the image with the container's ids: %w", err)
 	}
-	return e.bases.room.overlay(b.first, base, b.disk.Mount)
+	return e.overlay(b.first, base, b.disk)
+}
+
+// overlay lays a disk over a base. The kernel makes it read-only, and says so
+// in its log only, if there is no room for a folder on the disk.
+func (e *Engine) overlay(owner uint32, base *linux.FD, d *disk.Attached) (m *linux.FD, err error) {
+	err = e.guard.Allow(d.Device, func() error {
+		m, err = e.bases.room.overlay(owner, base, d.Mount)
+		return err
+	})
+	if err != nil {
+		if m != nil {
+			m.Close()
+		}
+		return nil, err
+	}
+	if st, err := linux.StatFS(m.Path()); err != nil || st.ReadOnly {
+		m.Close()
+		return nil, errors.Join(err, errs.New(errs.Unavailable, "the sandbox disk can only be read: it or the host's disk is full, or it is damaged: `silo disk ls` shows it"))
+	}
+	return m, nil
 }

@@ -98,7 +98,7 @@ func (e *Engine) rootOf(ctx context.Context, c *Container) (*linux.FD, error) {
 		return nil, err
 	}
 	defer a.Close()
-	return e.bases.room.overlay(0, base, a.Mount)
+	return e.overlay(0, base, a)
 }
 
 // DiskUnmount takes away what DiskMount has put at a path.

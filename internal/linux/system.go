@@ -78,6 +78,7 @@ func CheckKernel(major, minor int) error {
 // FileSystem is the size of one.
 type FileSystem struct {
 	Size, Free int64 // bytes; Free is what anybody may take
+	Unused     int64 // bytes; Free, and what is held back for root or by the file system
 	ReadOnly   bool
 }
 
@@ -87,5 +88,8 @@ func StatFS(path string) (FileSystem, error) {
 	if err := retry(func() error { return unix.Statfs(path, &s) }); err != nil {
 		return FileSystem{}, &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
-	return FileSystem{Size: int64(s.Blocks) * s.Frsize, Free: int64(s.Bavail) * s.Frsize, ReadOnly: s.Flags&unix.ST_RDONLY != 0}, nil
+	return FileSystem{
+		Size: int64(s.Blocks) * s.Frsize, Free: int64(s.Bavail) * s.Frsize, Unused: int64(s.Bfree) * s.Frsize,
+		ReadOnly: s.Flags&unix.ST_RDONLY != 0,
+	}, nil
 }
