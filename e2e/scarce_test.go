@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -170,27 +171,62 @@ func TestOwnDiskFull(t *testing.T) {
 	}
 }
 
-// silod sees a /dev without loop-control, as on a host without the module.
-func TestNoLoopDevice(t *testing.T) {
+// withDev starts a daemon that sees a /dev of its own with the usual devices
+// and these.
+func withDev(t *testing.T, devices ...string) *daemon {
+	t.Helper()
 	testenv.NeedRoot(t)
 	d := bareDaemon(t, 0)
-	dev := t.TempDir()
 	d.wrap = []string{"unshare", "-m", "--propagation", "private", "sh", "-c", `
 set -e
 mount -t tmpfs -o mode=755 dev "$1"
-cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /dev/ptmx "$1"
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /dev/ptmx $2 "$1"
 mkdir "$1/pts" "$1/shm"
 mount --rbind /dev/pts "$1/pts"
 mount -t tmpfs shm "$1/shm"
 mount --move "$1" /dev
-shift
-exec "$@"`, "sh", dev}
+shift 2
+exec "$@"`, "sh", t.TempDir(), strings.Join(devices, " ")}
 	if err := d.start(); err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// silod sees a /dev without loop-control, as on a host without the module.
+func TestNoLoopDevice(t *testing.T) {
+	d := withDev(t)
 	oneLine(t, "run", d.try("run", "core", "true"), 125, "loop", "modprobe loop")
 	want(t, "doctor", d.try("doctor").out, "no sandbox disk can be attached")
 	d.silo("rm", d.silo("ps", "-aq"))
+}
+
+// All loop devices that silod sees are in use. Nothing of a refused container
+// is left, and with more devices it starts.
+func TestNoFreeLoopDevice(t *testing.T) {
+	testenv.NeedRoot(t)
+	file := filepath.Join(t.TempDir(), "file")
+	mustTool(t, "truncate", "-s", "1M", file)
+	used := strings.TrimSpace(mustTool(t, "losetup", "--find", "--show", file))
+	defer mustTool(t, "losetup", "--detach", used)
+	d := withDev(t, "/dev/loop-control", used)
+	data := filepath.Join(d.root, "data")
+	d.try("run", "--rm", "core", "true") // makes what is made once
+	before := files(t, data)
+	oneLine(t, "run --rm", d.try("run", "--rm", "core", "true"), 125, "no free loop device", "all that /dev has are in use", "stop containers")
+	if after := files(t, data); after != before {
+		t.Errorf("the refused container left files: before\n%s\nafter\n%s", before, after)
+	}
+	if links := mustTool(t, "ip", "-o", "link", "show", "master", d.bridge); links != "" {
+		t.Errorf("the refused container left links:\n%s", links)
+	}
+	want(t, "doctor", d.try("doctor").out, "no sandbox disk can be attached")
+	oneLine(t, "run", d.try("run", "--name", "late", "core", "echo", "here"), 125, "no free loop device")
+	mustTool(t, "sh", "-c", "cp -a /dev/loop[0-9]* /proc/"+strconv.Itoa(d.cmd.Process.Pid)+"/root/dev/")
+	if got := d.silo("start", "-a", "late"); got != "here" {
+		t.Errorf("with free devices it prints %q", got)
+	}
+	d.silo("rm", "late")
 }
 
 // A kernel below 5.19 is refused before anything is made.

@@ -52,7 +52,7 @@ var examinations = []examination{
 	{"overlay of detached mounts", plain(linux.ProbeOverlay), "mounts are attached in a mount namespace of silod's for a moment at each start", ""},
 	{"owners of an image mapped", mappedBase, "no container can run: a kernel from 5.19 on has it", ""},
 	{"ext4", fileSystem("ext4"), "no sandbox disk can be mounted", "modprobe ext4"},
-	{"free loop device", plain(linux.ProbeLoop), "no sandbox disk can be attached", "modprobe loop"},
+	{"free loop device", plain(linux.ProbeLoop), "no sandbox disk can be attached", "modprobe loop, or stop containers"},
 	{"space given back", func(e *Engine) (string, error) { return e.o.Data, linux.ProbePunchHole(e.o.Data) }, "files deleted inside do not give space back to the host", ""},
 	{"hidden processes in proc", plain(linux.ProbeHidePID), "no container with isolation process can run", ""},
 	{"audit sessions", plain(linux.ProbeAudit), "a container's session number is 0 and the host's audit log does not name it", "boot with audit=1"},

@@ -53,6 +53,9 @@ func loopAttach(dev string, file *FD, offset, size int64, o LoopOptions) (*Loop,
 	missing := 0
 	for range loopTries {
 		number, err := loopFree(control)
+		if errors.Is(err, unix.ENOSPC) {
+			return nil, fmt.Errorf("%w: all of this host are in use: %w", ErrNoLoop, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNoLoop, err)
 		}
@@ -64,7 +67,7 @@ func loopAttach(dev string, file *FD, offset, size int64, o LoopOptions) (*Loop,
 			if missing++; missing < 10 && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENXIO)) {
 				continue
 			}
-			return nil, fmt.Errorf("%w: %w", ErrNoLoop, err)
+			return nil, fmt.Errorf("%w: all that /dev has are in use: %w", ErrNoLoop, err)
 		}
 		err = retry(func() error { return unix.IoctlLoopConfigure(device.Int(), &config) })
 		if err == nil {

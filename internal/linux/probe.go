@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -113,8 +114,12 @@ func ProbeLoop() error {
 		return absent(err, unix.ENOENT, unix.ENODEV, unix.ENXIO)
 	}
 	defer ctl.Close()
-	_, err = unix.IoctlRetInt(ctl.Int(), unix.LOOP_CTL_GET_FREE)
-	return absent(os.NewSyscallError("LOOP_CTL_GET_FREE", err), unix.ENOSPC)
+	n, err := unix.IoctlRetInt(ctl.Int(), unix.LOOP_CTL_GET_FREE)
+	if err != nil {
+		return absent(os.NewSyscallError("LOOP_CTL_GET_FREE", err), unix.ENOSPC)
+	}
+	_, err = os.Stat("/dev/loop" + strconv.Itoa(n)) // a /dev without devtmpfs gets none
+	return absent(err, unix.ENOENT)
 }
 
 // ProbePunchHole gives back a part of a file in a folder.
