@@ -69,6 +69,8 @@ func (e *Engine) reconcile(ctx context.Context) error {
 	for _, c := range e.all() {
 		if s, ok := live[c.record().ID]; ok && claimed[s.ID] && s.State == wire.Exited {
 			e.background(func() { e.ended(c, *s.Exit) })
+		} else if ok && claimed[s.ID] && len(s.Failed) > 0 {
+			e.background(func() { e.servicesFailed(s) })
 		}
 	}
 	e.startWanted()

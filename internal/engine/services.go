@@ -108,6 +108,18 @@ func (e *Engine) stopServices(ctx context.Context, c *Container, seconds int) {
 	}
 }
 
+// servicesFailed does what --service-failure asks for services that failed
+// while silod was away.
+func (e *Engine) servicesFailed(s wire.Status) {
+	if err := e.keep().Heard(e.ctx, s.ID); err != nil {
+		e.log.Warn("take failed services", "container", s.ID, "err", err)
+		return
+	}
+	for _, f := range s.Failed {
+		e.serviceFailed(s.ID, f)
+	}
+}
+
 // serviceFailed does what --service-failure asks.
 func (e *Engine) serviceFailed(id string, f service.Failure) {
 	c, err := e.find(id)

@@ -15,6 +15,7 @@ import (
 	"silo/internal/keeper/wire"
 	"silo/internal/linux"
 	"silo/internal/logfile"
+	service "silo/internal/service/wire"
 )
 
 // container is an agent and its commands. Fields below Keeper.mu unless said
@@ -33,6 +34,7 @@ type container struct {
 	main    *process
 	execs   map[string]*process
 	ended   []wire.ExecStatus // the last execs that have ended, for a silod that was away
+	failed  []service.Failure // services that failed while silod was away
 	exit    *wire.Exit        // set once, when state is Exited
 	held    []*client         // wait for the exit code until silod has noted it
 	pending *agent.Exit
@@ -55,7 +57,7 @@ type answer struct {
 }
 
 func (c *container) status() wire.Status {
-	s := wire.Status{ID: c.id, State: c.state, Agent: c.agent, Session: c.session, Started: c.started, Exit: c.exit}
+	s := wire.Status{ID: c.id, State: c.state, Agent: c.agent, Session: c.session, Started: c.started, Exit: c.exit, Failed: c.failed}
 	if c.main != nil {
 		s.PID = c.main.number()
 	}

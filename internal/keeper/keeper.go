@@ -189,6 +189,8 @@ func (k *Keeper) do(m wire.Message, fds *ipc.FDs) (body any, out []int, err erro
 		return with(m, func(r wire.Target) (any, error) { return nil, k.end(r.ID) })
 	case "release":
 		return with(m, func(r wire.Target) (any, error) { k.release(r.ID); return nil, nil })
+	case "heard":
+		return with(m, func(r wire.Target) (any, error) { return nil, k.heard(r.ID) })
 	case "forget":
 		return with(m, func(r wire.Target) (any, error) { return nil, k.forget(r.ID) })
 	case "keep":
@@ -228,8 +230,8 @@ func (k *Keeper) hello() wire.Hello {
 	return h
 }
 
-// tell sends an event to every connected silod.
-func (k *Keeper) tell(op string, v any) {
+// tell sends an event to every connected silod, and says whether there was one.
+func (k *Keeper) tell(op string, v any) (told bool) {
 	body, _ := json.Marshal(v)
 	k.mu.Lock()
 	var to []*ipc.Conn
@@ -240,8 +242,11 @@ func (k *Keeper) tell(op string, v any) {
 	for _, c := range to {
 		if err := c.Send(wire.Message{Op: op, Body: body}); err != nil {
 			k.log.Debug("tell silod", "event", op, "err", err)
+		} else {
+			told = true
 		}
 	}
+	return told
 }
 
 func (k *Keeper) keep(name string, fds *ipc.FDs) {

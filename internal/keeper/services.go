@@ -72,10 +72,33 @@ func (c *container) serviceLog(body json.RawMessage) {
 	}
 }
 
-// serviceFailed tells silod, which decides what follows.
+// failuresKept bounds what is kept of one container for a silod that is away.
+const failuresKept = 32
+
+// serviceFailed tells silod, which decides what follows; one that is away
+// learns it later.
 func (c *container) serviceFailed(body json.RawMessage) {
 	f := wire.ServiceFailed{Target: wire.Target{ID: c.id}}
 	if json.Unmarshal(body, &f.Failure) == nil && len(f.Service) <= maxServiceName {
-		c.keeper.tell("servicefailed", f)
+		if c.keeper.tell("servicefailed", f) {
+			return
+		}
+		c.keeper.mu.Lock()
+		defer c.keeper.mu.Unlock()
+		if len(c.failed) < failuresKept {
+			c.failed = append(c.failed, f.Failure)
+		}
 	}
+}
+
+// heard drops the failures that silod has learned from hello.
+func (k *Keeper) heard(id string) error {
+	c, err := k.find(id)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c.failed = nil
+	return nil
 }

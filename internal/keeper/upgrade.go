@@ -368,7 +368,7 @@ func (k *Keeper) restore(sc savedContainer) (*container, []int, error) {
 	}
 	c := &container{
 		id: sc.Status.ID, keeper: k, first: sc.First, procs: sc.Procs, session: sc.Status.Session, agent: sc.Status.Agent,
-		ch: ipc.New(sock), state: sc.Status.State, started: sc.Status.Started, exit: sc.Status.Exit, pending: sc.Pending,
+		ch: ipc.New(sock), state: sc.Status.State, started: sc.Status.Started, exit: sc.Status.Exit, failed: sc.Status.Failed, pending: sc.Pending,
 		ended: sc.Ended, orphan: sc.Orphan, agentStatus: sc.Dead, nextID: sc.NextID, execs: map[string]*process{}, waiting: map[uint64]chan answer{}, gone: make(chan struct{}),
 	}
 	numbers := []int{sc.Channel}

@@ -247,6 +247,12 @@ func (k *Keeper) Forget(ctx context.Context, id string) error {
 	return err
 }
 
+// Heard drops the failures of services that hello has told.
+func (k *Keeper) Heard(ctx context.Context, id string) error {
+	_, err := k.call(ctx, "heard", wire.Target{ID: id}, nil)
+	return err
+}
+
 // Keep stores copies of descriptors under a name; none removes the name.
 func (k *Keeper) Keep(ctx context.Context, name string, fds []*linux.FD) error {
 	_, err := k.call(ctx, "keep", wire.Keep{Name: name}, nil, numbers(fds)...)

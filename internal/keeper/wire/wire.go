@@ -15,6 +15,7 @@
 //	  │◀── execexit, detach, servicefailed ─────│ events (no ID)
 //	  │◀──────────────── exit {code} (no ID) ───│ all output is written and sent
 //	  │ release ───────────────────────────────▶│ clients may learn the exit code
+//	  │ heard ─────────────────────────────────▶│ failures in hello are known
 //	  │ forget ────────────────────────────────▶│ silod has recorded the exit
 //	  │ upgrade + new program ─────────────────▶│ executes it in place
 //
@@ -73,6 +74,9 @@ type Status struct {
 	Started time.Time
 	Exit    *Exit        `json:",omitempty"`
 	Execs   []ExecStatus `json:",omitempty"` // running ones, and the last that have ended
+	// Failed are the services that failed for good while no silod was there,
+	// until it says that it has heard.
+	Failed []service.Failure `json:",omitempty"`
 }
 
 // ExecStatus is a further command as the keeper knows it.
