@@ -115,10 +115,8 @@ func (e *Engine) makeSandbox(ctx context.Context, p sandboxPlan) (_ *sandbox, er
 		return nil, err
 	}
 	e.fault("prepare")
-	if p.shape.network == "nat" {
-		if err := e.plug(ctx, b, p.shape); err != nil {
-			return nil, err
-		}
+	if err := e.plug(ctx, b, p.shape); err != nil {
+		return nil, err
 	}
 	e.fault("network")
 	if p.newDisk {
@@ -328,11 +326,17 @@ func sharedShm(ipc string, join []joinNS) (*linux.FD, error) {
 }
 
 func (e *Engine) plug(ctx context.Context, b *sandbox, s shape) error {
+	if s.network != "nat" && s.network != "none" {
+		return nil // the namespace is another's
+	}
 	netns, err := linux.Open("/proc/"+strconv.Itoa(b.agent)+"/ns/net", linux.ORdonly, 0)
 	if err != nil {
 		return err
 	}
 	defer netns.Close()
+	if s.network == "none" {
+		return e.net.Alone(netns)
+	}
 	c := network.PlugConfig{ID: b.id, Netns: netns}
 	if s.ip != "" {
 		if c.IP, err = netip.ParseAddr(s.ip); err != nil {

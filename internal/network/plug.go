@@ -145,6 +145,20 @@ func (n *Network) connect(ctx context.Context, ns *linux.FD, ep Endpoint, mac ne
 	return err
 }
 
+// Alone sets up a namespace that gets no adapter: its loopback is up, as in any
+// other, and its ports are the container's own.
+func (n *Network) Alone(ns *linux.FD) error {
+	return linux.InNetNS(ns, func() error {
+		prepare(n)
+		h, err := netlink.NewHandle(syscall.NETLINK_ROUTE)
+		if err != nil {
+			return fmt.Errorf("open netlink: %w", err)
+		}
+		defer h.Close()
+		return loopbackUp(h)
+	})
+}
+
 // makePair makes the veth pair in one message: both ends are in place, the
 // outer one up and on the bridge, or there is none.
 func (n *Network) makePair(ctx context.Context, host *netlink.Handle, socket *nl.NetlinkSocket, ns *linux.FD, ep Endpoint, mac net.HardwareAddr) error {
@@ -237,6 +251,17 @@ func prepare(n *Network) {
 	}
 }
 
+func loopbackUp(h *netlink.Handle) error {
+	lo, err := h.LinkByName("lo")
+	if err == nil {
+		err = h.LinkSetUp(lo)
+	}
+	if err != nil {
+		return fmt.Errorf("bring lo up: %w", err)
+	}
+	return nil
+}
+
 // address gives eth0 of the calling thread's namespace its address and the
 // default route, and brings lo up.
 func address(ep Endpoint, subnet netip.Prefix) error {
@@ -245,12 +270,8 @@ func address(ep Endpoint, subnet netip.Prefix) error {
 		return fmt.Errorf("open netlink: %w", err)
 	}
 	defer h.Close()
-	lo, err := h.LinkByName("lo")
-	if err == nil {
-		err = h.LinkSetUp(lo)
-	}
-	if err != nil {
-		return fmt.Errorf("bring lo up: %w", err)
+	if err := loopbackUp(h); err != nil {
+		return err
 	}
 	eth, err := h.LinkByName(inside)
 	if err == nil {
