@@ -48,6 +48,10 @@ func (e *Engine) resolveMounts(c *container.Config, h *container.HostConfig) (ou
 			out = append(out, mountRecord{Type: "volume", Target: target, Anon: true})
 		}
 	}
+	if h.ReadonlyRootfs && wantsServices(c, h) && !hasTarget(out, "/run") {
+		// Services keep their sockets, locks and numbers there.
+		out = append(out, mountRecord{Type: "tmpfs", Target: "/run", Options: "mode=755"})
+	}
 	seen := map[string]bool{}
 	for i := range out {
 		m := &out[i]

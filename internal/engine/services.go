@@ -40,15 +40,19 @@ func checkServices(h *container.HostConfig, pid bool) error {
 // servicesOf says what the agent is to do with a container's services; nil is
 // nothing.
 func servicesOf(r *configRecord) *service.Options {
-	a := r.HostConfig.Annotations
-	wanted := a[api.Services]
-	if wanted == "" {
-		wanted = r.Config.Labels[api.Services]
-	}
-	if wanted != "true" || r.PID {
+	if !wantsServices(r.Config, r.HostConfig) || r.PID {
 		return nil
 	}
+	a := r.HostConfig.Annotations
 	return &service.Options{Wait: a[api.WaitServices] == "true", OnFailure: a[api.ServiceFailure]}
+}
+
+// wantsServices tells whether a container or else its image asks for them.
+func wantsServices(c *container.Config, h *container.HostConfig) bool {
+	if wanted := h.Annotations[api.Services]; wanted != "" {
+		return wanted == "true"
+	}
+	return c.Labels[api.Services] == "true"
 }
 
 // Services lists the services of a running container.

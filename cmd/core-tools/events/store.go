@@ -13,8 +13,20 @@ import (
 	"time"
 )
 
-// Dir is where the files of a system are.
-const Dir = "/var/log/events"
+// Dir is where the files of a system are, and RunDir is where they are on one
+// whose root can only be read.
+const (
+	Dir    = "/var/log/events"
+	RunDir = "/run/events"
+)
+
+// Folder gives the folder of the two that a system has; Dir if it has none.
+func Folder(root string) string {
+	if _, err := os.Lstat(root + RunDir); err == nil {
+		return root + RunDir
+	}
+	return root + Dir
+}
 
 // Socket is where programs send their messages.
 const Socket = "/dev/log"

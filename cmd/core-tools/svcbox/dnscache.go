@@ -40,7 +40,7 @@ func runCache(ctx context.Context) error {
 	s := &cacheServer{cache: newCache(time.Now), slots: make(chan struct{}, cacheQueries), port: "53"}
 	packets, err := net.ListenPacket("udp", cacheAddress)
 	if err != nil {
-		return err
+		return hostsPort("dnscache", err)
 	}
 	closeAt(ctx, packets)
 	streams, err := net.Listen("tcp", cacheAddress)

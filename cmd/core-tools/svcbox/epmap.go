@@ -37,7 +37,7 @@ type endpoint struct {
 func runMapper(ctx context.Context) error {
 	l, err := net.Listen("tcp", mapperAddress)
 	if err != nil {
-		return err
+		return hostsPort("epmap", err)
 	}
 	closeAt(ctx, l)
 	if err := ready(); err != nil {

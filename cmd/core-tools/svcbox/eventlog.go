@@ -28,6 +28,10 @@ const (
 // runEventLog takes messages from /dev/log until it is to stop.
 func runEventLog(ctx context.Context) error {
 	store, err := events.Open(events.Dir)
+	if errors.Is(err, syscall.EROFS) {
+		fmt.Printf("eventlog: %s can only be read: events are kept in %s until the end\n", events.Dir, events.RunDir)
+		store, err = events.Open(events.RunDir)
+	}
 	if err != nil {
 		return fmt.Errorf("open the event log: %w", err)
 	}
@@ -176,7 +180,7 @@ func (l *logger) add(e events.Event) {
 
 // runTrim removes what is old.
 func runTrim(context.Context) error {
-	n, err := events.Trim(events.Dir, eventsAge, time.Now())
+	n, err := events.Trim(events.Folder(""), eventsAge, time.Now())
 	if err != nil {
 		return err
 	}
@@ -200,7 +204,7 @@ func runEventQuery(ctx context.Context) error {
 	if err := ready(); err != nil {
 		return err
 	}
-	return ended(ctx, serveQueries(u, events.Dir, queryIdle))
+	return ended(ctx, serveQueries(u, events.Folder(""), queryIdle))
 }
 
 func serveQueries(l *net.UnixListener, dir string, idle time.Duration) error {

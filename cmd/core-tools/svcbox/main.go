@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -24,6 +25,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 var services = map[string]func(context.Context) error{
@@ -58,10 +60,46 @@ func start(args []string) int {
 	return 0
 }
 
+// hostsPort tells why a service does without its port and ends well: in a
+// network namespace that is not the container's, as with --network host, low
+// ports are the host's to give. That is no failure which a restart would mend.
+func hostsPort(name string, err error) error {
+	if !errors.Is(err, syscall.EACCES) {
+		return err
+	}
+	fmt.Printf("%s: does not run here: with --network host the port is the host's: %v\n", name, err)
+	return errors.Join(ready(), heard())
+}
+
+// barrierWait bounds the wait for a supervisor that knows no barriers.
+const barrierWait = 5 * time.Second
+
+// heard waits until the supervisor has taken in what it was told, which of a
+// process that has ended it would not know whom it is from.
+func heard() error {
+	here, there, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	err = notify("BARRIER=1", syscall.UnixRights(int(there.Fd()))...)
+	there.Close()
+	if err != nil || os.Getenv("NOTIFY_SOCKET") == "" {
+		return err
+	}
+	if err := here.SetReadDeadline(time.Now().Add(barrierWait)); err != nil {
+		return err
+	}
+	if _, err := here.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("notify the supervisor: %w", err)
+	}
+	return nil
+}
+
 // ready tells the supervisor that the service is up, if it wants to know.
 func ready() error { return notify("READY=1") }
 
-func notify(state string) error {
+func notify(state string, rights ...byte) error {
 	address := os.Getenv("NOTIFY_SOCKET")
 	if address == "" {
 		return nil
@@ -71,7 +109,16 @@ func notify(state string) error {
 		return fmt.Errorf("notify the supervisor: %w", err)
 	}
 	defer conn.Close()
-	if _, err := conn.Write([]byte(state)); err != nil {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error // by hand: WriteMsgUnix refuses sockets that are connected
+	err = raw.Write(func(fd uintptr) bool {
+		sent = syscall.Sendmsg(int(fd), []byte(state), rights, nil, 0)
+		return sent != syscall.EAGAIN
+	})
+	if err = errors.Join(err, sent); err != nil {
 		return fmt.Errorf("notify the supervisor: %w", err)
 	}
 	return nil

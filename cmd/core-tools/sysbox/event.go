@@ -74,7 +74,7 @@ func getEventLog(c *call, args []string) error {
 
 // events reads the files, or asks for the caller's own events.
 func (c *call) events() ([]events.Event, error) {
-	dir := string(c.root) + events.Dir
+	dir := events.Folder(string(c.root))
 	_, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("there is no event log: the service eventlog has not run here")
