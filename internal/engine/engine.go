@@ -85,7 +85,7 @@ type Engine struct {
 // Open makes the engine of a data root and brings the host in line with its
 // records: running containers go on, half-made things are finished or undone.
 func Open(ctx context.Context, o Options) (_ *Engine, err error) {
-	e := &Engine{o: o, log: o.Log, containers: map[string]*Container{}, names: map[string]string{}, execs: map[string]*execution{}, started: time.Now()}
+	e := &Engine{o: o, log: o.Log, containers: map[string]*Container{}, names: map[string]string{}, execs: map[string]*execution{}, started: time.Now(), hostResolv: hostFile{path: "/etc/resolv.conf"}}
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	e.guard = disk.NewGuard(e.containersDir(), o.Log)
 	defer func() {
@@ -114,7 +114,6 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.ids = newIDAllocator(o.IDs, defaultClaims, o.Data)
-	e.hostResolv.path = "/etc/resolv.conf"
 	e.filters = seccomp.NewCache(filepath.Join(o.Data, "seccomp"))
 	e.volumes = &volumeStore{dir: filepath.Join(o.Data, "volumes")}
 	e.bases.layers, e.bases.room.run = e.layers, o.Run
