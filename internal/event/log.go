@@ -92,13 +92,26 @@ func (l *Log) Add(session uint32, m events.Message) {
 	}
 }
 
+// lull is how long the first event that waits is not written: who caused it is
+// still being served.
+const lull = 10 * time.Millisecond
+
 // write moves events to the file, as many at once as wait.
 func (l *Log) write() {
 	defer close(l.done)
 	for {
 		select {
 		case e := <-l.in:
+			var ack chan struct{}
+			select {
+			case <-time.After(lull):
+			case ack = <-l.flush:
+			case <-l.quit: // seen again below
+			}
 			l.batch(&e)
+			if ack != nil {
+				close(ack)
+			}
 		case ack := <-l.flush:
 			l.batch(nil)
 			close(ack)
