@@ -102,7 +102,7 @@ func (e *Engine) dropExecs(containerID string) {
 
 // running refuses what needs a running container.
 func (c *Container) running(ref string) error {
-	switch c.state().State {
+	switch c.stateBegun().State {
 	case container.StateRunning:
 		return nil
 	case container.StatePaused:

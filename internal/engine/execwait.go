@@ -43,6 +43,25 @@ func (x *execution) awaitEnd(ctx context.Context) {
 	}
 }
 
+// beginPatience bounds how long a start that is under way is awaited.
+const beginPatience = 2 * time.Second
+
+// stateBegun is state once a start that is under way is over: a client hears of
+// its command from the keeper, and may ask for something to be done with it
+// before silod has noted that it runs.
+func (c *Container) stateBegun() stateRecord {
+	c.mu.Lock()
+	begun := c.begun
+	c.mu.Unlock()
+	if begun != nil {
+		select {
+		case <-begun:
+		case <-time.After(beginPatience):
+		}
+	}
+	return c.state()
+}
+
 // headPatience is how long a client may take to read the head of an answer.
 const headPatience = 200 * time.Millisecond
 

@@ -89,3 +89,24 @@ func TestAwaitHeadRead(t *testing.T) {
 		t.Error("it did not wait for the client")
 	}
 }
+
+// What is asked of a container while its start is under way waits for it.
+func TestWaitForTheBegin(t *testing.T) {
+	_, c := execEngine()
+	c.st.State, c.begun = container.StateCreated, make(chan struct{})
+	asked := make(chan error)
+	go func() { asked <- c.running("n") }()
+	c.mu.Lock()
+	c.st.State = container.StateRunning
+	c.mu.Unlock()
+	close(c.begun)
+	if err := <-asked; err != nil {
+		t.Errorf("it is refused: %v", err)
+	}
+	c.mu.Lock()
+	c.st.State = container.StateExited
+	c.mu.Unlock()
+	if c.running("n") == nil {
+		t.Error("one that has ended counts as running")
+	}
+}

@@ -87,6 +87,7 @@ type Container struct {
 	st       stateRecord
 	box      *sandbox      // while parked or running
 	exited   chan struct{} // closed at the end of the present run
+	begun    chan struct{} // closed when it is noted that the present run has begun, or has not
 	removed  chan struct{}
 	waiters  []chan struct{} // for the end of the next run
 	pending  []*pendingAttach

@@ -172,8 +172,10 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 	}()
 	// The end may be told before start returns; it waits for c.mu's state.
 	c.mu.Lock()
-	c.exited = make(chan struct{})
+	begun := make(chan struct{})
+	c.exited, c.begun = make(chan struct{}), begun
 	c.mu.Unlock()
+	defer close(begun)
 	s, err := e.keep().Start(ctx, start, append(mounts, fds...), conns)
 	if err != nil {
 		e.endAgent(ctx, b)

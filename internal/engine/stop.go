@@ -177,7 +177,7 @@ func (e *Engine) ContainerKill(ctx context.Context, ref, name string) error {
 	if err != nil {
 		return err
 	}
-	st := c.state()
+	st := c.stateBegun()
 	if st.State != container.StateRunning && st.State != container.StatePaused {
 		return errs.Conflictf("cannot kill container: %s: container %s is not running", ref, c.record().ID)
 	}

@@ -1,0 +1,55 @@
+package e2e
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os/exec"
+	"syscall"
+	"testing"
+)
+
+// A command may be told to end as soon as it says anything, before silod has
+// noted that it runs: many at once make that likely.
+func TestSignalAtTheFirstWord(t *testing.T) {
+	d := useDaemon(t)
+	const together, rounds = 6, 6
+	for range rounds {
+		ended := make(chan error, together)
+		for range together {
+			go func() { ended <- endAtTheFirstWord(d) }()
+		}
+		for range together {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// endAtTheFirstWord runs a container that ends with 7 if it gets SIGTERM.
+func endAtTheFirstWord(d *daemon) error {
+	c, cancel := d.command("run", "--rm", "core", "sh", "-c", `trap "echo got; exit 7" TERM; echo up; while :; do sleep 0.05; done`)
+	defer cancel()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	r := bufio.NewReader(out)
+	word, rerr := r.ReadString('\n')
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	rest, _ := io.ReadAll(r)
+	err = c.Wait()
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 7 || word != "up\n" || string(rest) != "got\n" {
+		return errors.Join(errors.New("it said "+word+string(rest)+"and ended otherwise than with 7"), err, rerr)
+	}
+	return nil
+}
