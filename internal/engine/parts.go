@@ -22,6 +22,7 @@ import (
 	"silo/internal/filter"
 	siloimage "silo/internal/image"
 	"silo/internal/layer"
+	"silo/internal/linux"
 	"silo/internal/record"
 )
 
@@ -68,6 +69,7 @@ func (e *Engine) addBuiltin(ctx context.Context) error {
 	if r.Format != recordFormat {
 		r = builtinRecord{Format: recordFormat, Sums: map[string]string{}, IDs: map[string]string{}}
 	}
+	defer linux.AllProcessors()()
 	changed := false
 	for _, a := range images.Builtin() {
 		sum, err := a.Sum()
@@ -155,26 +157,31 @@ func (e *Engine) ImageHistory(ctx context.Context, ref string) ([]image.HistoryR
 
 // ImagePull fetches an image from its registry.
 func (e *Engine) ImagePull(ctx context.Context, ref, platform string, auth *registry.AuthConfig, p Progress) error {
+	defer linux.AllProcessors()()
 	return e.images.ImagePull(ctx, ref, platform, auth, siloimage.Progress(p))
 }
 
 // ImagePush sends an image to its registry.
 func (e *Engine) ImagePush(ctx context.Context, ref, platform string, auth *registry.AuthConfig, p Progress) error {
+	defer linux.AllProcessors()()
 	return e.images.ImagePush(ctx, ref, platform, auth, siloimage.Progress(p))
 }
 
 // ImageImport makes an image of a root file system's tar.
 func (e *Engine) ImageImport(ctx context.Context, repoTag, message, platform string, changes []string, r io.Reader, p Progress) error {
+	defer linux.AllProcessors()()
 	return e.images.ImageImport(ctx, repoTag, message, platform, changes, r, siloimage.Progress(p))
 }
 
 // ImageLoad reads an archive of images.
 func (e *Engine) ImageLoad(ctx context.Context, r io.Reader, quiet bool, p Progress) error {
+	defer linux.AllProcessors()()
 	return e.images.ImageLoad(ctx, r, quiet, siloimage.Progress(p))
 }
 
 // ImageSave writes an archive of images.
 func (e *Engine) ImageSave(ctx context.Context, refs []string, w io.Writer) error {
+	defer linux.AllProcessors()()
 	return e.images.ImageSave(ctx, refs, w)
 }
 

@@ -2,7 +2,6 @@ package linux
 
 import (
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 
@@ -146,14 +145,4 @@ func IsErrno(err error, numbers ...syscall.Errno) bool {
 		err = u.Unwrap()
 	}
 	return false
-}
-
-// HalfProcessors leaves every second processor to the containers: a daemon
-// that hands work from thread to thread over all of them makes each step wait
-// for a processor to wake. It leaves GOMAXPROCS alone if the environment has
-// it.
-func HalfProcessors() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
-	}
 }
