@@ -17,7 +17,7 @@ GOBUILD    := CGO_ENABLED=0 $(GO) build -trimpath
 SUDO       := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := build
-.PHONY: help run build images reproduce install uninstall test quick-test check fmt bench gen clean $(PROGRAMS)
+.PHONY: help run build images reproduce install uninstall test quick-test fuzz check fmt bench gen clean $(PROGRAMS)
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ test: ## install what tests need (Debian packages), then run every test as root
 
 quick-test: images ## run the tests that need neither root nor Debian packages
 	$(GO) test ./...
+
+fuzz: ## run every fuzz target for a while (FUZZTIME=30s each)
+	@$(SUDO) env "PATH=$$PATH" tools/fuzz $(or $(FUZZTIME),30s)
 
 check: ## formatting, vet, linters, our own rules, generated files
 	@tools/check
