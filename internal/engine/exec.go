@@ -57,7 +57,7 @@ func (e *Engine) ExecCreate(_ context.Context, ref string, r container.ExecCreat
 	e.execs[x.id] = x
 	c.execIDs = append(c.execIDs, x.id)
 	e.mu.Unlock()
-	e.emit(c, events.Action(string(events.ActionExecCreate)+": "+strings.Join(r.Cmd, " ")), map[string]string{"execID": x.id})
+	x.emit(events.ActionExecCreate)
 	return x.id, nil
 }
 
@@ -192,7 +192,7 @@ func (e *Engine) prepareExec(id string, o ExecStartOptions) (*execution, wire.Ex
 
 func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *linux.FD) error {
 	defer close(x.begun)
-	e.emit(x.c, events.Action(string(events.ActionExecStart)+": "+strings.Join(x.req.Cmd, " ")), map[string]string{"execID": x.id}) // before its end
+	x.emit(events.ActionExecStart) // before its end
 	s, err := e.runProgram(context.WithoutCancel(ctx), x, req, fd)
 	if err != nil {
 		code := 126
@@ -209,6 +209,11 @@ func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *l
 	x.pid = s.PID
 	x.mu.Unlock()
 	return nil
+}
+
+// emit tells of an exec, as Docker does with its command line.
+func (x *execution) emit(action events.Action) {
+	x.c.e.emit(x.c, events.Action(string(action)+": "+strings.Join(x.req.Cmd, " ")), map[string]string{"execID": x.id})
 }
 
 // finish notes an exec's end; false if it is known already.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -13,7 +12,6 @@ import (
 
 	"silo/api"
 	"silo/internal/keeper/wire"
-	"silo/internal/linux"
 )
 
 // Defaults of a health check, as Docker's.
@@ -175,33 +173,16 @@ func (e *Engine) probe(ctx context.Context, c *Container, test []string, timeout
 	cmd.ID = newID()
 	x := &execution{id: cmd.ID, c: c, ran: true, done: make(chan struct{})}
 	x.req.Cmd = test
-	e.mu.Lock()
-	e.execs[x.id] = x
-	e.mu.Unlock()
-	defer func() {
-		e.mu.Lock()
-		delete(e.execs, x.id)
-		e.mu.Unlock()
-	}()
-	ours, theirs, err := linux.Socketpair()
+	o, err := e.startOwn(ctx, x, "", cmd, wire.Attach{Stdout: true, Stderr: true})
 	if err != nil {
 		return fail(-1, err.Error())
 	}
-	out := linux.NewFD(ours, "health output").PollFile()
-	defer out.Close()
-	peer := linux.NewFD(theirs, "health output")
-	e.emit(c, events.Action(string(events.ActionExecCreate)+": "+strings.Join(test, " ")), map[string]string{"execID": x.id})
-	e.emit(c, events.Action(string(events.ActionExecStart)+": "+strings.Join(test, " ")), map[string]string{"execID": x.id})
-	_, err = e.keep().Exec(ctx, wire.Exec{ID: r.ID, Command: cmd, Attach: &wire.Attach{Stdout: true, Stderr: true}}, peer)
-	peer.Close()
-	if err != nil {
-		return fail(-1, err.Error())
-	}
-	text := collect(out)
+	defer o.close()
+	text := collect(o.out)
 	select {
 	case <-x.done:
 	case <-time.After(timeout):
-		_ = e.keep().Signal(ctx, wire.Signal{Target: wire.Target{ID: r.ID, Exec: x.id}, Number: 9})
+		o.kill(ctx)
 		return fail(-1, "Health check exceeded timeout ("+timeout.String()+")")
 	case <-ctx.Done():
 		return fail(-1, ctx.Err().Error())

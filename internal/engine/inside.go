@@ -9,7 +9,6 @@ import (
 	"silo/internal/errs"
 	"silo/internal/facts"
 	"silo/internal/keeper/wire"
-	"silo/internal/linux"
 )
 
 // readerTimeout bounds how long the inside may take to be read: on a host that
@@ -30,35 +29,20 @@ func (e *Engine) readInside(ctx context.Context, c *Container, r *configRecord) 
 	cmd.ID, cmd.Groups, cmd.Caps = newID(), nil, append(cmd.Caps, "CAP_SYS_PTRACE")
 	x := &execution{id: cmd.ID, c: c, ran: true, quiet: true, done: make(chan struct{})}
 	x.req.Cmd = cmd.Args
-	e.mu.Lock()
-	e.execs[x.id] = x
-	e.mu.Unlock()
-	defer func() {
-		e.mu.Lock()
-		delete(e.execs, x.id)
-		e.mu.Unlock()
-	}()
-	ours, theirs, err := linux.Socketpair()
-	if err != nil {
-		return nil, err
-	}
-	out := linux.NewFD(ours, "facts from inside").PollFile()
-	defer out.Close()
-	peer := linux.NewFD(theirs, "facts from inside")
-	_, err = e.keep().Exec(ctx, wire.Exec{ID: r.ID, Op: "inside", Command: cmd, Attach: &wire.Attach{Stdout: true}}, peer)
-	peer.Close()
+	o, err := e.startOwn(ctx, x, "inside", cmd, wire.Attach{Stdout: true})
 	if errs.Is(err, errs.NotSupported) {
 		return nil, fmt.Errorf("the container was started by an older Silo: %w", err)
 	}
 	if err != nil {
 		return nil, err
 	}
+	defer o.close()
 	if deadline, ok := ctx.Deadline(); ok {
-		_ = out.SetReadDeadline(deadline)
+		_ = o.out.SetReadDeadline(deadline)
 	}
-	f, err := facts.Parse(out)
+	f, err := facts.Parse(o.out)
 	if err != nil {
-		_ = e.keep().Signal(context.WithoutCancel(ctx), wire.Signal{Target: wire.Target{ID: r.ID, Exec: x.id}, Number: 9})
+		o.kill(context.WithoutCancel(ctx))
 	}
 	select { // the host's list of processes is read when it is gone
 	case <-x.done:
