@@ -170,11 +170,13 @@ func (a *agent) answer(m wire.Message, raw []int) {
 	case "start":
 		var s wire.Start
 		if err = json.Unmarshal(m.Body, &s); err == nil {
+			a.complete(&s.Command)
 			reply, out, err = a.start(s, fds)
 		}
 	case "exec", "program", "inside":
 		var c wire.Command
 		if err = json.Unmarshal(m.Body, &c); err == nil {
+			a.complete(&c)
 			reply, out, err = a.further(m.Op, c, fds)
 		}
 	default:

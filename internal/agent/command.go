@@ -28,9 +28,6 @@ func (a *agent) start(s wire.Start, fds *ipc.FDs) (any, *linux.FD, error) {
 	if started || a.parts["dev"] == nil {
 		return nil, nil, errs.Conflictf("agent: start before prepare, or twice")
 	}
-	if s.Command.Prepared && s.Command.Caps == nil {
-		s.Command.Caps = a.caps
-	}
 	if err := a.setHostname(s.Hostname); err != nil {
 		return nil, nil, err
 	}

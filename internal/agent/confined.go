@@ -68,15 +68,19 @@ func (t *confined) bounds() []string {
 	return t.caps
 }
 
+// complete puts into a command what it leaves to Prepare.
+func (a *agent) complete(c *wire.Command) {
+	if c.Prepared && c.Caps == nil {
+		c.Caps = a.caps
+	}
+}
+
 // threadFor gives the thread that is to fork for a command. It is nil for one
 // that must be forked here, or differs from most: its own steps then install
 // its filter, which is put into c if c leaves it to Prepare.
 func (a *agent) threadFor(c *wire.Command, here bool) (*confined, error) {
 	if !c.Prepared {
 		return nil, nil
-	}
-	if c.Caps == nil {
-		c.Caps = a.caps
 	}
 	if t := a.confined; t != nil && !here && !slices.ContainsFunc(c.Caps, func(n string) bool { return !slices.Contains(t.caps, n) }) {
 		return t, nil

@@ -15,7 +15,6 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
-	"silo/api"
 	agent "silo/internal/agent/wire"
 	"silo/internal/cgroup"
 	"silo/internal/disk"
@@ -259,10 +258,10 @@ func (e *Engine) layRoot(ctx context.Context, b *sandbox, imageID string) error 
 	defer root.Close()
 	// What a container has of which nothing is asked.
 	r := &configRecord{ID: b.id, Config: &container.Config{}, HostConfig: &container.HostConfig{}}
-	body := agent.Root{Hostname: hostname(r), Files: e.files(r, b)}
 	if img, err := e.images.Resolve(imageID); err == nil {
-		body.Services = img.Config.Config.Labels[api.Services] == "true"
+		r.Config.Labels = img.Config.Config.Labels
 	}
+	body := agent.Root{Hostname: hostname(r), Files: e.files(r, b), Services: servicesOf(r) != nil}
 	if err := e.keep().Root(ctx, wire.Root{ID: b.id, Body: body}, root); err != nil {
 		return err
 	}
