@@ -30,18 +30,27 @@ const safe fs.FileMode = 0o200
 // Write replaces the file at path with v as indented JSON and a final newline,
 // mode 0600, or 0400 while it is volatile. Readers see the old content or the new, never a part.
 func Write(path string, v any, d Durability) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write record %s: %w", path, err)
-	}
 	mode := fs.FileMode(0o600)
 	if d == Volatile {
 		mode &^= safe
 	}
-	if err := WriteFile(path, append(data, '\n'), mode, d); err != nil {
+	f, err := newDraft(path, mode)
+	if err == nil {
+		err = f.encode(v, d)
+	}
+	if err != nil {
 		return fmt.Errorf("write record %s: %w", path, err)
 	}
 	return nil
+}
+
+// WriteFile is Write for raw bytes, with one mode for both durabilities.
+func WriteFile(path string, data []byte, mode fs.FileMode, d Durability) error {
+	f, err := newDraft(path, mode)
+	if err != nil {
+		return err
+	}
+	return f.fill(data, d)
 }
 
 // Draft is a new volatile record whose file is there already, under another
@@ -52,33 +61,24 @@ type Draft struct {
 }
 
 // NewDraft makes the file of a record that will be at path.
-func NewDraft(path string) (*Draft, error) {
-	f, err := temporary(path)
+func NewDraft(path string) (*Draft, error) { return newDraft(path, 0o600&^safe) }
+
+func newDraft(path string, mode fs.FileMode) (*Draft, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp*")
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Chmod(0o600 &^ safe); err != nil {
-		f.Close()
-		os.Remove(f.Name())
+	d := &Draft{f, path}
+	if err := f.Chmod(mode); err != nil {
+		d.Drop()
 		return nil, err
 	}
-	return &Draft{f, path}, nil
+	return d, nil
 }
 
 // Write is Write of the volatile record, once.
 func (d *Draft) Write(v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err == nil {
-		_, err = d.f.Write(append(data, '\n'))
-	}
-	if cerr := d.f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = syscall.Rename(d.f.Name(), d.path) // os.Rename asks first whether path is a folder
-	}
-	if err != nil {
-		os.Remove(d.f.Name())
+	if err := d.encode(v, Volatile); err != nil {
 		return fmt.Errorf("write record %s: %w", d.path, err)
 	}
 	return nil
@@ -91,41 +91,41 @@ func (d *Draft) Drop() {
 	}
 }
 
-func temporary(path string) (*os.File, error) {
-	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp*")
+func (d *Draft) encode(v any, how Durability) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		d.Drop()
+		return err
+	}
+	return d.fill(append(data, '\n'), how)
 }
 
-// WriteFile is Write for raw bytes, with one mode for both durabilities.
-func WriteFile(path string, data []byte, mode fs.FileMode, d Durability) (err error) {
-	f, err := temporary(path)
+// fill writes the content and gives the file its name.
+func (d *Draft) fill(data []byte, how Durability) error {
+	_, err := d.f.Write(data)
+	if err == nil && how == Durable {
+		err = d.f.Sync()
+	}
+	if cerr := d.f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = rename(d.f.Name(), d.path)
+	}
 	if err != nil {
+		os.Remove(d.f.Name())
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if err = f.Chmod(mode); err != nil {
-		return err
+	if how == Durable {
+		return SyncDir(filepath.Dir(d.path))
 	}
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if d == Durable {
-		if err = f.Sync(); err != nil {
-			return err
-		}
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if d == Durable {
-		return SyncDir(filepath.Dir(path))
+	return nil
+}
+
+// rename is os.Rename, which asks first whether the new name is a folder's.
+func rename(from, to string) error {
+	if err := syscall.Rename(from, to); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
 	return nil
 }
