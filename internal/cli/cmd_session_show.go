@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"silo/api"
+	"silo/client"
 )
 
 func cmdSessionShow(a *app) *cobra.Command {
@@ -23,11 +24,7 @@ func cmdSessionShow(a *app) *cobra.Command {
 	}
 	c.Flags().StringVarP(&format, "format", "f", "", `Print "json" or a Go template`)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		n, err := sessionNumber(args[0])
-		if err != nil {
-			return err
-		}
-		cl, err := a.client()
+		cl, n, err := a.session(args[0])
 		if err != nil {
 			return err
 		}
@@ -43,12 +40,15 @@ func cmdSessionShow(a *app) *cobra.Command {
 	return c
 }
 
-func sessionNumber(text string) (uint32, error) {
+// session reads a session's number, and gives it with the connection to the
+// daemon to be asked about it.
+func (a *app) session(text string) (*client.Client, uint32, error) {
 	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return 0, exit(125, fmt.Errorf("session %q: give a number, see silo session ls", text))
+		return nil, 0, exit(125, fmt.Errorf("session %q: give a number, see silo session ls", text))
 	}
-	return uint32(n), nil
+	c, err := a.client()
+	return c, uint32(n), err
 }
 
 func printSession(w io.Writer, d *api.SessionDetail) error {
@@ -88,11 +88,7 @@ from silod's own log of events, which begins with each boot. Oldest first.`,
 	}
 	c.Flags().StringVarP(&format, "format", "f", "", `Print "json" or a Go template, for each record`)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		n, err := sessionNumber(args[0])
-		if err != nil {
-			return err
-		}
-		cl, err := a.client()
+		cl, n, err := a.session(args[0])
 		if err != nil {
 			return err
 		}

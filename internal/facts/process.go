@@ -1,8 +1,6 @@
 package facts
 
 import (
-	"errors"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -136,16 +134,7 @@ func readSome(path string, n int) string {
 		return ""
 	}
 	defer fd.Close()
-	buf := make([]byte, 0, min(n, 2048))
-	for len(buf) < n {
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
-		m, err := linux.ReadFD(fd.Int(), buf[len(buf):min(cap(buf), n)])
-		if m <= 0 || err != nil && !errors.Is(err, io.EOF) {
-			break
-		}
-		buf = buf[:len(buf)+m]
-	}
-	return string(buf)
+	const usual = 1536 // of a file in /proc
+	data, _ := fd.ReadMost(usual, n)
+	return string(data)
 }

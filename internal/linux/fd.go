@@ -176,19 +176,22 @@ func ReadRegular(path string, most int) ([]byte, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, &os.PathError{Op: "read", Path: path, Err: unix.EINVAL}
 	}
-	data := make([]byte, 0, min(int(st.Size)+512, most))
+	return fd.ReadMost(int(st.Size), most)
+}
+
+// ReadMost reads to the end, at most most bytes; size is how many to expect.
+// With an error comes what was read before it.
+func (f *FD) ReadMost(size, most int) ([]byte, error) {
+	data := make([]byte, 0, min(size+512, most))
 	for len(data) < most {
 		if len(data) == cap(data) {
 			data = append(data, 0)[:len(data)]
 		}
-		n, err := ReadFD(fd.Int(), data[len(data):min(cap(data), most)])
-		if err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			break
-		}
+		n, err := ReadFD(f.Int(), data[len(data):min(cap(data), most)])
 		data = data[:len(data)+n]
+		if err != nil || n == 0 {
+			return data, err
+		}
 	}
 	return data, nil
 }

@@ -72,6 +72,3 @@ func (s *NotifySocket) Receive(buf []byte) (d Datagram, err error) {
 	d.FDs, _ = rights(oob[:oobn])
 	return d, nil
 }
-
-// Close closes the socket.
-func (s *NotifySocket) Close() error { return s.f.Close() }

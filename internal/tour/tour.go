@@ -91,14 +91,6 @@ func Run(ctx context.Context, o Options) (r Result, err error) {
 	return r, err
 }
 
-// Steps lists the properties of the tour, by number.
-func Steps() (out []string) {
-	for _, s := range steps {
-		out = append(out, s.seed)
-	}
-	return out
-}
-
 // prepare makes the two containers and the outside host.
 func (t *tour) prepare() (err error) {
 	if os.Geteuid() != 0 {

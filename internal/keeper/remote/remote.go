@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	"silo/internal/errs"
@@ -177,26 +178,22 @@ func (k *Keeper) Start(ctx context.Context, r wire.Start, mounts, conns []*linux
 }
 
 // Exec runs a command in a running container; conn may be nil.
-func (k *Keeper) Exec(ctx context.Context, r wire.Exec, conn *linux.FD) (s wire.Started, err error) {
-	var fds []int
-	if conn != nil {
-		fds = append(fds, conn.Int())
-	}
-	r.Command.TTY = r.Stdio.TTY
-	_, err = k.call(ctx, "exec", r, &s, fds...)
-	return s, err
+func (k *Keeper) Exec(ctx context.Context, r wire.Exec, conn *linux.FD) (wire.Started, error) {
+	return k.exec(ctx, r, conn)
 }
 
 // ExecProgram runs an open program in a running container; both descriptors
 // stay the caller's, and conn may be nil.
-func (k *Keeper) ExecProgram(ctx context.Context, r wire.Exec, program, conn *linux.FD) (s wire.Started, err error) {
+func (k *Keeper) ExecProgram(ctx context.Context, r wire.Exec, program, conn *linux.FD) (wire.Started, error) {
 	r.Op = "program"
+	return k.exec(ctx, r, program, conn)
+}
+
+// exec sends those of the descriptors that are there.
+func (k *Keeper) exec(ctx context.Context, r wire.Exec, fds ...*linux.FD) (s wire.Started, err error) {
 	r.Command.TTY = r.Stdio.TTY
-	fds := []int{program.Int()}
-	if conn != nil {
-		fds = append(fds, conn.Int())
-	}
-	_, err = k.call(ctx, "exec", r, &s, fds...)
+	fds = slices.DeleteFunc(fds, func(f *linux.FD) bool { return f == nil })
+	_, err = k.call(ctx, "exec", r, &s, numbers(fds)...)
 	return s, err
 }
 
