@@ -3,34 +3,18 @@ package procfs
 import (
 	"net/netip"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"coretools.silo/treetest"
 )
 
-// record lays out a tree of files; a content that starts with "->" is a link.
 func record(t *testing.T, files map[string]string) Root {
 	t.Helper()
-	root := t.TempDir()
-	for name, content := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if target, ok := strings.CutPrefix(content, "->"); ok {
-			err = os.Symlink(target, path)
-		} else {
-			err = os.WriteFile(path, []byte(content), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return Root(root)
+	return Root(treetest.Lay(t, files))
 }
 
 const statTail = " S 10 20 20 0 -1 4194304 242 0 0 0 150 50 0 0 20 0 4 0 90283 1258164224 824 18446744073709551615 1 1 0 0 0 0 0 2 0 0 0 0 17 0 0 0 0 0 0\n"

@@ -13,6 +13,7 @@ import (
 
 	"coretools.silo/events"
 	"coretools.silo/procfs"
+	"coretools.silo/treetest"
 )
 
 const statTail = " S 10 20 20 0 -1 4194304 242 0 0 0 150 50 0 0 20 0 4 0 90283 1258164224 1024 18446744073709551615 1 1 0 0 0 0 0 2 0 0 0 0 17 0 0 0 0 0 0\n"
@@ -51,22 +52,6 @@ var recorded = map[string]string{
 
 func record(t *testing.T, files map[string]string) procfs.Root {
 	t.Helper()
-	root := t.TempDir()
-	for name, content := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if target, ok := strings.CutPrefix(content, "->"); ok {
-			err = os.Symlink(target, path)
-		} else {
-			err = os.WriteFile(path, []byte(content), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	old := links
 	links = func() []adapter {
 		return []adapter{
@@ -75,7 +60,7 @@ func record(t *testing.T, files map[string]string) procfs.Root {
 		}
 	}
 	t.Cleanup(func() { links = old })
-	return procfs.Root(root)
+	return procfs.Root(treetest.Lay(t, files))
 }
 
 // run runs a command against a tree.
