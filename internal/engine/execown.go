@@ -24,7 +24,7 @@ func (e *Engine) startOwn(ctx context.Context, x *execution, what string, cmd ag
 	if err != nil {
 		return nil, err
 	}
-	o := &ownExec{execution: x, out: linux.NewFD(ours, "output of "+cmd.Args[0]).PollFile()}
+	o := &ownExec{execution: x, out: linux.NewFD(ours, "output of exec "+x.id).PollFile()}
 	e.mu.Lock()
 	e.execs[x.id] = x
 	e.mu.Unlock()
@@ -32,7 +32,7 @@ func (e *Engine) startOwn(ctx context.Context, x *execution, what string, cmd ag
 		x.emit(events.ActionExecCreate)
 		x.emit(events.ActionExecStart)
 	}
-	peer := linux.NewFD(theirs, "output of "+cmd.Args[0])
+	peer := linux.NewFD(theirs, "output of exec "+x.id)
 	_, err = e.keep().Exec(ctx, wire.Exec{ID: x.c.record().ID, Op: what, Command: cmd, Attach: &attach}, peer)
 	peer.Close()
 	if err != nil {
