@@ -81,7 +81,8 @@ func expected(t *testing.T, p api.Properties) {
 
 func TestPropertiesAgree(t *testing.T) {
 	d := useDaemon(t)
-	id := d.detached("--memory", "100m", "--cpus", "1.5", "--pids-limit", "60", "-p", "127.0.0.1::80", "core", "sh", "-c", "nc -l -p 80 & sleep 100000")
+	// Services that come up meanwhile are seen by one side only.
+	id := d.detached("--wait-services", "--memory", "100m", "--cpus", "1.5", "--pids-limit", "60", "-p", "127.0.0.1::80", "core", "sh", "-c", "nc -l -p 80 & sleep 100000")
 	d.silo("exec", "-d", "-u", "nobody", id, "sleep", "4242")
 	until(t, "the server listens", func() bool { return port(d.properties(id), 80) != nil })
 	p := d.properties(id)
