@@ -89,6 +89,10 @@ func (e *Engine) startKeeper(ctx context.Context, socket string) (*remote.Keeper
 	return nil, fmt.Errorf("start silo-keeper: it does not answer on %s: see %s", socket, log.Name())
 }
 
+// upgradeTime bounds the wait for a keeper's own requests and streams to come to
+// rest; its bounds for streams add up to less.
+const upgradeTime = 20 * time.Second
+
 // upgradeKeeper makes a keeper execute this build's program in place: its
 // containers, terminals and logs go on.
 func (e *Engine) upgradeKeeper(ctx context.Context, k *remote.Keeper, socket string) (*remote.Keeper, error) {
@@ -102,7 +106,12 @@ func (e *Engine) upgradeKeeper(ctx context.Context, k *remote.Keeper, socket str
 		return nil, err
 	}
 	defer agent.Close()
-	if err := k.Upgrade(ctx, program, agent); err != nil {
+	limited, cancel := context.WithTimeout(ctx, upgradeTime)
+	defer cancel()
+	if err := k.Upgrade(limited, program, agent); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("it did not come to rest in %s: a request of its own hangs: start silod again, or end the container that does not answer", upgradeTime)
+		}
 		return nil, fmt.Errorf("upgrade silo-keeper: %w", err)
 	}
 	for range 500 {

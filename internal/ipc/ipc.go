@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"silo/internal/linux"
@@ -25,8 +26,10 @@ const MaxMessage = 8 << 20
 // Conn sends and receives messages. Send may be called from several
 // goroutines, Receive from one.
 type Conn struct {
-	sock *linux.Socket
-	mu   sync.Mutex
+	sock    *linux.Socket
+	mu      sync.Mutex
+	stopped atomic.Bool
+	waiting bool // for the rest of a message after Stop
 }
 
 // New takes ownership of a socket.
@@ -34,6 +37,24 @@ func New(sock *linux.Socket) *Conn { return &Conn{sock: sock} }
 
 // Socket gives the socket beneath, still owned by c.
 func (c *Conn) Socket() *linux.Socket { return c.sock }
+
+// Stop makes Receive return an error that is Interrupted, at once or when the
+// message that it is in the midst of has been returned. That message must end
+// within restTime, or Receive fails.
+func (c *Conn) Stop() {
+	c.stopped.Store(true)
+	_ = c.sock.File().SetReadDeadline(time.Now())
+}
+
+// Resume undoes Stop, once Receive has returned.
+func (c *Conn) Resume() {
+	c.stopped.Store(false)
+	c.waiting = false
+	_ = c.sock.File().SetReadDeadline(time.Time{})
+}
+
+// restTime is how long the rest of a message may take after Stop.
+const restTime = 2 * time.Second
 
 // Close closes the connection.
 func (c *Conn) Close() error { return c.sock.Close() }
@@ -67,6 +88,9 @@ func (c *Conn) Receive(v any) (fds []int, err error) {
 			fds = nil
 		}
 	}()
+	if c.stopped.Load() {
+		return nil, os.ErrDeadlineExceeded
+	}
 	var head [8]byte
 	if fds, err = c.readFull(head[:], nil, false); err != nil {
 		return fds, err
@@ -101,8 +125,12 @@ func (c *Conn) readFull(b []byte, fds []int, inside bool) ([]int, error) {
 			return fds, errors.New("more descriptors than a message may carry: refused")
 		}
 		if err != nil && Interrupted(err) && (got > 0 || inside) {
-			_ = c.sock.File().SetReadDeadline(time.Time{})
-			continue
+			if c.stopped.Load() && !c.waiting {
+				c.waiting = true
+				_ = c.sock.File().SetReadDeadline(time.Now().Add(restTime))
+				continue
+			}
+			return fds, errors.New("a message did not come to its end in time")
 		}
 		if err != nil {
 			if errors.Is(err, io.EOF) && got > 0 {
@@ -115,7 +143,6 @@ func (c *Conn) readFull(b []byte, fds []int, inside bool) ([]int, error) {
 	return fds, nil
 }
 
-// Interrupted tells whether Receive was stopped by a read deadline on the
-// socket. That happens only between messages: one that has begun is read to
-// its end whatever the deadline.
+// Interrupted tells whether Receive was stopped by Stop or a read deadline of
+// the socket. Nothing is lost then: it happens only between messages.
 func Interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

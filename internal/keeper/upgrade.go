@@ -111,10 +111,9 @@ func (k *Keeper) ids() (out []string) {
 // agents' messages: the end of a command waits for its output's. From then on
 // no child is reaped either: how one ended is for the next program to learn.
 func (k *Keeper) freeze() error {
-	past := time.Now()
 	k.mu.Lock()
 	for _, c := range k.containers {
-		_ = c.ch.Socket().File().SetReadDeadline(past)
+		c.ch.Stop()
 	}
 	k.mu.Unlock()
 	if err := rest(&k.ends); err != nil {
@@ -123,7 +122,13 @@ func (k *Keeper) freeze() error {
 	k.mu.Lock()
 	k.frozen = true
 	k.mu.Unlock()
-	past = time.Now()
+	k.stopFiles()
+	return rest(&k.pumps)
+}
+
+// stopFiles ends all waiting for bytes that may be stopped.
+func (k *Keeper) stopFiles() {
+	past := time.Now()
 	k.eachFile(func(f *os.File, soon bool) {
 		if soon {
 			_ = f.SetReadDeadline(past)
@@ -135,7 +140,6 @@ func (k *Keeper) freeze() error {
 		_ = d.conn.SetWriteDeadline(past)
 	}
 	k.mu.Unlock()
-	return rest(&k.pumps)
 }
 
 // rest waits, bounded, until nothing of a group runs.
@@ -152,10 +156,14 @@ func rest(group *sync.WaitGroup) error {
 
 // resume starts the pumps again after an upgrade that did not happen.
 func (k *Keeper) resume() {
+	k.stopFiles() // freeze may have given up before
 	k.ends.Wait()
 	k.pumps.Wait()
 	k.eachFile(func(f *os.File, _ bool) { _ = f.SetDeadline(time.Time{}) })
 	k.mu.Lock()
+	for _, c := range k.containers {
+		c.ch.Resume()
+	}
 	defer k.mu.Unlock()
 	k.frozen = false
 	k.thaw.Broadcast()
