@@ -41,7 +41,10 @@ type agent struct {
 	seccomp      []byte   // of commands that say Prepared
 	caps         []string // likewise
 	seccompFlags uint32
-	confined     *confined // nil if no filter came with Prepare
+	confined     *forker // nil if no filter came with Prepare
+
+	entering sync.Mutex
+	inside   *forker // see insider; nil until it is needed
 
 	mu       sync.Mutex
 	spawned  *sync.Cond
@@ -51,6 +54,7 @@ type agent struct {
 	exit     *wire.Exit // of main, until it is told
 	ending   bool
 	closed   chan struct{} // the keeper has closed the channel
+	turns    chan struct{} // see turn
 
 	services *services // nil without services
 	ahead    *ahead    // of services that will probably be wanted
@@ -79,7 +83,7 @@ func Main() int {
 		fmt.Fprintln(os.Stderr, "silo-agent: started by silo-keeper, not by hand:", err)
 		return 125
 	}
-	a := &agent{ch: ipc.New(sock), commands: map[int]string{}, parts: map[string]*linux.FD{}, files: map[string]*boundFile{}, closed: make(chan struct{})}
+	a := &agent{ch: ipc.New(sock), commands: map[int]string{}, parts: map[string]*linux.FD{}, files: map[string]*boundFile{}, closed: make(chan struct{}), turns: make(chan struct{}, atOnce)}
 	a.spawned = sync.NewCond(&a.mu)
 	if err := a.setup(); err != nil {
 		fmt.Fprintln(os.Stderr, "silo-agent:", err)
@@ -114,6 +118,9 @@ func (a *agent) setup() error {
 	if a.self, err = linux.Open("/proc/self/exe", linux.ORdonly, 0); err != nil {
 		return err
 	}
+	if err := makeThreads(); err != nil {
+		return err
+	}
 	if err := linux.SetSubreaper(); err != nil {
 		return err
 	}
@@ -138,7 +145,10 @@ func (a *agent) serve() {
 		}
 		switch m.Op { // what may take long holds up no other
 		case "exec", "program", "inside":
-			go a.answer(m, fds)
+			go func() {
+				defer a.turn()()
+				a.answer(m, fds)
+			}()
 			continue
 		case "service":
 			go a.answerService(m, fds)

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -89,38 +88,18 @@ func (a *agent) exec(c wire.Command, program *linux.FD, fds *ipc.FDs) (any, *lin
 	if !a.pidns {
 		return a.spawn(c, fds, spawnOptions{program: program})
 	}
-	// Children of this thread are to be born in the PID namespace. The thread
-	// cannot come back from there, so it ends with this goroutine.
-	type result struct {
-		reply any
-		out   *linux.FD
-		err   error
+	inside, err := a.insider(main)
+	if err != nil {
+		return nil, nil, err
 	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		var r result
-		p, err := linux.PidfdOpen(main)
-		if err == nil {
-			err = linux.JoinPIDNamespace(p)
-			p.Close()
-		}
-		if err != nil {
-			r.err = errs.Conflictf("exec: join the container's PID namespace: %v", err)
-		} else {
-			r.reply, r.out, r.err = a.spawn(c, fds, spawnOptions{program: program, here: true})
-		}
-		done <- r
-	}()
-	r := <-done
-	return r.reply, r.out, r.err
+	return a.spawn(c, fds, spawnOptions{program: program, from: inside})
 }
 
 type spawnOptions struct {
 	main   bool
 	newPID bool
 	init   bool
-	here   bool // forked on the calling thread
+	from   *forker // nil for the one that suits the command
 	before []linux.Step
 	// program is executed in place of what the command's first word names.
 	program *linux.FD
@@ -129,9 +108,12 @@ type spawnOptions struct {
 // spawn makes the process of a command. With a terminal, its master is the
 // returned descriptor.
 func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux.FD, error) {
-	thread, err := a.threadFor(&c, o.here || o.newPID || len(o.before) > 0)
+	thread, err := a.threadFor(&c, o.from != nil || o.newPID || len(o.before) > 0)
 	if err != nil {
 		return nil, nil, err
+	}
+	if o.from != nil {
+		thread = o.from
 	}
 	u, err := lookupUser(c.User, c.Groups)
 	if err != nil {
@@ -188,7 +170,7 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 }
 
 // register forks and notes the child before the reaper can see its end.
-func (a *agent) register(f *linux.Fork, thread *confined, id string, main bool) (int, error) {
+func (a *agent) register(f *linux.Fork, thread *forker, id string, main bool) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	pid, err := thread.start(f)

@@ -67,7 +67,7 @@ func (v *services) Spawn(p *service.Process) (int, error) {
 }
 
 // fork makes a process of a service, unless the container has ended.
-func (v *services) fork(f *linux.Fork, thread *confined) (int, error) {
+func (v *services) fork(f *linux.Fork, thread *forker) (int, error) {
 	a := v.a
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
+	agent "silo/internal/agent/wire"
 	"silo/internal/cgroup"
 	"silo/internal/errs"
 	"silo/internal/linux"
@@ -185,11 +186,11 @@ func (e *Engine) measure(c *Container) (container.StatsResponse, error) {
 }
 
 // withoutAgent gives the counts that the user's processes and limit make.
-func withoutAgent(p cgroup.PidsStats, agent int) container.PidsStats {
-	tasks, _ := os.ReadDir("/proc/" + strconv.Itoa(agent) + "/task") // none: it has just ended
+func withoutAgent(p cgroup.PidsStats, process int) container.PidsStats {
+	tasks, _ := os.ReadDir("/proc/" + strconv.Itoa(process) + "/task") // none: it has just ended
 	out := container.PidsStats{Current: p.Current - min(uint64(len(tasks)), p.Current)}
-	if p.Limit > agentThreads {
-		out.Limit = p.Limit - agentThreads
+	if p.Limit > agent.Threads {
+		out.Limit = p.Limit - agent.Threads
 	}
 	return out
 }

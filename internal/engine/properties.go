@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"silo/api"
+	agent "silo/internal/agent/wire"
 	"silo/internal/disk"
 	"silo/internal/errs"
 	"silo/internal/facts"
@@ -87,7 +88,7 @@ func (e *Engine) outside(c *Container, r *configRecord, st stateRecord) *propert
 		Running: st.State == container.StateRunning, Paused: st.State == container.StatePaused, PIDs: r.PID, Main: st.PID, Agent: st.Agent, Session: st.Session,
 		Hostname: hostname(r), Terminal: r.Config.Tty, User: r.Config.User, FirstID: r.FirstID, IDs: rangeSize, Network: string(h.NetworkMode),
 		Args: slices.Concat(r.Config.Entrypoint, r.Config.Cmd), Removed: h.AutoRemove,
-		SetMemory: h.Memory, SetCPUs: float64(h.NanoCPUs) / 1e9, AgentTasks: agentThreads, Account: hostAccounts(),
+		SetMemory: h.Memory, SetCPUs: float64(h.NanoCPUs) / 1e9, AgentTasks: agent.Threads, Account: hostAccounts(),
 	}
 	if h.CPUQuota > 0 && h.CPUPeriod > 0 {
 		o.SetCPUs = float64(h.CPUQuota) / float64(h.CPUPeriod)

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 
 	"silo/api"
+	agent "silo/internal/agent/wire"
 	"silo/internal/cgroup"
 	"silo/internal/disk"
 	"silo/internal/errs"
@@ -157,15 +158,10 @@ func resources(h *container.HostConfig) cgroup.Resources {
 	}
 }
 
-// agentThreads is how many threads an agent may come to have: five when it is
-// parked, a few more for calls that block. It is in the container's cgroup, so
-// that its commands are born there, but not in the user's count.
-const agentThreads = 12
-
 // withAgent leaves room for the agent beside what the user allows.
 func withAgent(r cgroup.Resources) cgroup.Resources {
 	if r.PidsLimit != nil && *r.PidsLimit > 0 {
-		n := *r.PidsLimit + agentThreads
+		n := *r.PidsLimit + agent.Threads
 		r.PidsLimit = &n
 	}
 	return r

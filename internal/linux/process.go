@@ -104,8 +104,8 @@ func SetDomainname(name string) error {
 	return os.NewSyscallError("setdomainname", unix.Setdomainname([]byte(name)))
 }
 
-// JoinPIDNamespace makes children of the calling thread, which must be
-// locked and never used again, be born in the PID namespace of a process.
+// JoinPIDNamespace makes children of the calling thread, which must be locked
+// for good, be born in the PID namespace of a process.
 func JoinPIDNamespace(process *FD) error {
 	return os.NewSyscallError("setns", unix.Setns(process.Int(), unix.CLONE_NEWPID))
 }

@@ -45,6 +45,10 @@ const Version = 2
 // Channel is the descriptor on which an agent finds its channel.
 const Channel = 3
 
+// Threads is how many threads an agent has. They are in the container's cgroup,
+// so that its commands are born there, but not in the user's count.
+const Threads = 12
+
 // Message is everything that travels, in both directions.
 type Message struct {
 	ID    uint64          `json:",omitempty"`
