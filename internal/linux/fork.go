@@ -160,8 +160,13 @@ func (f *Fork) Start() (pid int, err error) {
 		// wait for itself when the parent dies.
 		steps = append([]Step{NewStep("close gate", unix.SYS_CLOSE, uintptr(gate[1])), wait}, steps...)
 	}
-	p, errno := forkAndRun(f.Flags, steps, report[1])
-	runtime.KeepAlive(steps)
+	pid, release, shared, errno := forkBeside(f.Flags, steps, report[1])
+	if shared {
+		defer release()
+	} else {
+		pid, errno = forkAndRun(f.Flags, steps, report[1])
+		runtime.KeepAlive(steps)
+	}
 	unix.Close(report[1])
 	if f.Prepare != nil {
 		unix.Close(gate[0])
@@ -172,7 +177,6 @@ func (f *Fork) Start() (pid int, err error) {
 		}
 		return 0, os.NewSyscallError("clone", errno)
 	}
-	pid = int(p)
 	if f.Prepare != nil {
 		err = f.Prepare(pid)
 		if err == nil {
@@ -214,17 +218,17 @@ func childReport(fd int, steps []Step) error {
 	return &StepError{Step: steps[i].Name, Err: syscall.Errno(errno)}
 }
 
-// forkAndRun clones; the child never returns from it.
+// forkAndRun clones with a copy of the memory; the child never returns from it.
 //
 //go:noinline
 //go:norace
-func forkAndRun(flags uintptr, steps []Step, report int) (pid uintptr, errno syscall.Errno) {
+func forkAndRun(flags uintptr, steps []Step, report int) (pid int, errno syscall.Errno) {
 	var msg [2]uint32
 	beforeFork()
-	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-	if errno != 0 || pid != 0 {
+	p, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 || p != 0 {
 		afterFork()
-		return pid, errno
+		return int(p), errno
 	}
 	afterForkInChild()
 	i, e := runSteps(steps)

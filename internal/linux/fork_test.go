@@ -2,15 +2,18 @@ package linux
 
 import (
 	"errors"
+	"runtime"
+	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// TestForkBothWays makes children with shared and with copied memory.
+// TestForkBothWays makes children while this thread stands still, and beside it.
 func TestForkBothWays(t *testing.T) {
-	for name, prepare := range map[string]func(int) error{"shared": nil, "copied": func(int) error { return nil }} {
+	for name, prepare := range map[string]func(int) error{"still": nil, "beside": func(int) error { return nil }} {
 		t.Run(name, func(t *testing.T) {
 			for range 200 {
 				f := Fork{Prepare: prepare, Steps: []Step{StepSetsid(), StepUmask(0o22), StepExec("/bin/sh", []string{"sh", "-c", "exit 7"}, nil)}}
@@ -38,4 +41,48 @@ func TestForkBothWays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Children that share memory do no harm to a parent that goes on, nor it to
+// them.
+func TestForkBesideABusyParent(t *testing.T) {
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	for range 2 {
+		busy.Go(func() {
+			for keep := [][]byte{}; ; {
+				select {
+				case <-stop:
+					return
+				default:
+					if keep = append(keep, make([]byte, 1000)); len(keep) > 1000 {
+						keep = nil
+						runtime.GC()
+					}
+				}
+			}
+		})
+	}
+	var forks sync.WaitGroup
+	for i := range 4 {
+		forks.Go(func() {
+			for range 50 {
+				code := strconv.Itoa(i + 1)
+				f := Fork{Prepare: func(int) error { runtime.Gosched(); return nil }, Steps: []Step{StepExec("/bin/sh", []string{"sh", "-c", "exit " + code}, nil)}}
+				pid, err := f.Start()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var ws unix.WaitStatus
+				if _, err := unix.Wait4(pid, &ws, 0, nil); err != nil || ws.ExitStatus() != i+1 {
+					t.Errorf("wait: %v, status %v, want %d", err, ws, i+1)
+					return
+				}
+			}
+		})
+	}
+	forks.Wait()
+	close(stop)
+	busy.Wait()
 }
