@@ -77,6 +77,7 @@ func Main() int {
 			return facts.Main(os.Stdout)
 		}
 	}
+	linux.DefaultSignals()
 	debug.SetGCPercent(gcPercent)
 	sock, err := linux.NewSocket(wire.Channel, "channel")
 	if err != nil {

@@ -3,6 +3,7 @@ package agent
 import (
 	"strconv"
 	"strings"
+	"sync"
 
 	"silo/internal/errs"
 	"silo/internal/linux"
@@ -22,15 +23,50 @@ type user struct {
 	home     string
 }
 
+// keptAccounts limits, in bytes, the account files that are kept in memory.
+const keptAccounts = 16 << 10
+
+// accountFile is an account file as it was when it was read.
+type accountFile struct {
+	stamp linux.Stamp
+	lines [][]string
+}
+
+var (
+	accountsMu   sync.Mutex
+	accountFiles = map[string]accountFile{}
+)
+
 // accounts reads one of the container's account files: lines of fields apart
-// by colons. A file that is missing, or is no regular file, has no lines.
+// by colons. A file that is missing, or is no regular file, has no lines. It is
+// read anew when it has changed.
 func accounts(path string) [][]string {
+	stamp, settled, err := linux.StampOf(path)
+	if err != nil {
+		return nil
+	}
+	accountsMu.Lock()
+	kept, ok := accountFiles[path]
+	accountsMu.Unlock()
+	if ok && kept.stamp == stamp {
+		return kept.lines
+	}
 	data, err := linux.ReadRegular(path, maxAccounts)
 	if err != nil {
 		return nil
 	}
-	var out [][]string
-	for line := range strings.Lines(string(data)) {
+	lines := accountLines(string(data))
+	accountsMu.Lock()
+	defer accountsMu.Unlock()
+	delete(accountFiles, path)
+	if settled && len(data) <= keptAccounts {
+		accountFiles[path] = accountFile{stamp, lines}
+	}
+	return lines
+}
+
+func accountLines(text string) (out [][]string) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue

@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,5 +107,51 @@ func TestResolveUserRefuses(t *testing.T) {
 		if _, err := resolveUser(passwd, group, spec, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", spec, err, want)
 		}
+	}
+}
+
+// Every change of an account file shows at once, though it is kept in memory:
+// also one of the same size at the same moment, with its time put back.
+func TestAccountsSeeEveryChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "passwd")
+	when := time.Unix(1e9, 0)
+	write := func(text string, replace bool) {
+		t.Helper()
+		to := path
+		if replace {
+			to += ".new"
+		}
+		if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(to, when, when); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(to, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 300 {
+		name := fmt.Sprintf("user%03d", i)
+		write(name+":x:0:0::/:\n", i%2 == 0)
+		if i%100 == 0 {
+			time.Sleep(100 * time.Millisecond) // from here on it may be kept
+		}
+		for range 2 {
+			if got := accounts(path); len(got) != 1 || got[0][0] != name {
+				t.Fatalf("change %d: %v", i, got)
+			}
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	first := accounts(path)
+	if again := accounts(path); &first[0] != &again[0] {
+		t.Error("a file that has not changed is read again")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := accounts(path); got != nil {
+		t.Errorf("a file that is gone has %v", got)
 	}
 }

@@ -6,7 +6,6 @@ package ipc
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +21,9 @@ import (
 // environment is at most 2 MiB on Linux (MAX_ARG_STRLEN × …); JSON may double
 // it.
 const MaxMessage = 8 << 20
+
+// head is the length of what goes before the JSON, in bytes.
+const head = 8
 
 // Conn sends and receives messages. Send may be called from several
 // goroutines, Receive from one.
@@ -59,29 +61,28 @@ const restTime = 2 * time.Second
 // Close closes the connection.
 func (c *Conn) Close() error { return c.sock.Close() }
 
-// Send writes v and passes copies of the descriptors, which stay the
+// Send writes a message and passes copies of the descriptors, which stay the
 // caller's.
-func (c *Conn) Send(v any, fds ...int) error {
-	body, err := json.Marshal(v)
+func (c *Conn) Send(m Message, fds ...int) error {
+	b, err := m.appendTo(make([]byte, head, head+len(m.Body)+64))
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
-	if len(body) > MaxMessage {
-		return fmt.Errorf("message of %d bytes: the limit is %d", len(body), MaxMessage)
+	size := len(b) - head
+	if size > MaxMessage {
+		return fmt.Errorf("message of %d bytes: the limit is %d", size, MaxMessage)
 	}
-	b := make([]byte, 8+len(body))
-	binary.LittleEndian.PutUint32(b, uint32(len(body)))
+	binary.LittleEndian.PutUint32(b, uint32(size))
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(fds)))
-	copy(b[8:], body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sock.Send(b, fds...)
 }
 
-// Receive reads one message into v and returns its descriptors, close-on-exec
+// Receive reads one message into m and returns its descriptors, close-on-exec
 // and owned by the caller. The other end's orderly close is io.EOF. After any
 // error the connection is of no more use.
-func (c *Conn) Receive(v any) (fds []int, err error) {
+func (c *Conn) Receive(m *Message) (fds []int, err error) {
 	defer func() {
 		if err != nil {
 			linux.CloseAll(fds)
@@ -91,12 +92,12 @@ func (c *Conn) Receive(v any) (fds []int, err error) {
 	if c.stopped.Load() {
 		return nil, os.ErrDeadlineExceeded
 	}
-	var head [8]byte
-	if fds, err = c.readFull(head[:], nil, false); err != nil {
+	var h [head]byte
+	if fds, err = c.readFull(h[:], nil, false); err != nil {
 		return fds, err
 	}
-	size := binary.LittleEndian.Uint32(head[:])
-	want := binary.LittleEndian.Uint32(head[4:])
+	size := binary.LittleEndian.Uint32(h[:])
+	want := binary.LittleEndian.Uint32(h[4:])
 	if size > MaxMessage || want > linux.MaxFDs {
 		return fds, fmt.Errorf("message claims %d bytes and %d descriptors: refused", size, want)
 	}
@@ -110,7 +111,7 @@ func (c *Conn) Receive(v any) (fds []int, err error) {
 	if len(fds) != int(want) {
 		return fds, fmt.Errorf("message claims %d descriptors, %d came", want, len(fds))
 	}
-	if err := json.Unmarshal(body, v); err != nil {
+	if err := m.parse(body); err != nil {
 		return fds, fmt.Errorf("decode message: %w", err)
 	}
 	return fds, nil

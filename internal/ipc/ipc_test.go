@@ -8,8 +8,6 @@ import (
 	"silo/internal/linux"
 )
 
-type word struct{ Text string }
-
 // pair gives a connection and the raw socket at its other end.
 func pair(t *testing.T) (*Conn, *linux.Socket) {
 	t.Helper()
@@ -38,13 +36,13 @@ func message(body string) []byte {
 // next Receive, not the one after the next message, is interrupted.
 func TestStopInTheMidstOfAMessage(t *testing.T) {
 	c, peer := pair(t)
-	m := message(`{"Text":"whole"}`)
+	m := message(`{"Op":"whole"}`)
 	for cut := 1; cut < len(m); cut++ {
 		if err := peer.Send(m[:cut]); err != nil {
 			t.Fatal(err)
 		}
 		got := make(chan error)
-		var w word
+		var w Message
 		go func() {
 			_, err := c.Receive(&w)
 			got <- err
@@ -60,18 +58,18 @@ func TestStopInTheMidstOfAMessage(t *testing.T) {
 			_, err = c.Receive(&w)
 			c.Stop()
 		}
-		if err != nil || w.Text != "whole" {
-			t.Fatalf("cut at %d: %q, %v", cut, w.Text, err)
+		if err != nil || w.Op != "whole" {
+			t.Fatalf("cut at %d: %q, %v", cut, w.Op, err)
 		}
-		if err := peer.Send(message(`{"Text":"next"}`)); err != nil {
+		if err := peer.Send(message(`{"Op":"next"}`)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Receive(&w); !Interrupted(err) {
-			t.Fatalf("cut at %d: after Stop another message is received: %q, %v", cut, w.Text, err)
+			t.Fatalf("cut at %d: after Stop another message is received: %q, %v", cut, w.Op, err)
 		}
 		c.Resume()
-		if _, err := c.Receive(&w); err != nil || w.Text != "next" {
-			t.Fatalf("cut at %d: after Resume: %q, %v", cut, w.Text, err)
+		if _, err := c.Receive(&w); err != nil || w.Op != "next" {
+			t.Fatalf("cut at %d: after Resume: %q, %v", cut, w.Op, err)
 		}
 	}
 }
@@ -79,12 +77,12 @@ func TestStopInTheMidstOfAMessage(t *testing.T) {
 // Half a message ends the wait for its rest.
 func TestStopOfHalfAMessage(t *testing.T) {
 	c, peer := pair(t)
-	if err := peer.Send(message(`{"Text":"whole"}`)[:10]); err != nil {
+	if err := peer.Send(message(`{"Op":"whole"}`)[:10]); err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan error)
 	go func() {
-		_, err := c.Receive(&word{})
+		_, err := c.Receive(&Message{})
 		got <- err
 	}()
 	time.Sleep(10 * time.Millisecond)

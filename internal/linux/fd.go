@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -177,6 +178,29 @@ func ReadRegular(path string, most int) ([]byte, error) {
 		return nil, &os.PathError{Op: "read", Path: path, Err: unix.EINVAL}
 	}
 	return fd.ReadMost(int(st.Size), most)
+}
+
+// Stamp tells one state of a file from others: it changes with whatever changes
+// the file, its contents or which file lies at a path.
+type Stamp struct {
+	dev, inode   uint64
+	size         int64
+	mtime, ctime unix.Timespec
+}
+
+// settleTime is how old a file's last change must be so that a further one shows
+// in its stamp for sure: more than file systems' clocks take for a tick.
+const settleTime = 50 * time.Millisecond
+
+// StampOf looks at a file; settled tells that its state can be told from every
+// later one.
+func StampOf(path string) (s Stamp, settled bool, err error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return s, false, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	age := time.Since(time.Unix(st.Ctim.Unix()))
+	return Stamp{dev: st.Dev, inode: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}, age > settleTime, nil
 }
 
 // ReadMost reads to the end, at most most bytes; size is how many to expect.

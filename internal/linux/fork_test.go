@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -85,4 +86,42 @@ func TestForkBesideABusyParent(t *testing.T) {
 	forks.Wait()
 	close(stop)
 	busy.Wait()
+}
+
+// Whatever way a child is made, its program begins as one of a shell's does: with
+// no signal blocked, ignored or handled. The last way is that of a program with
+// DefaultSignals; it comes last since it is for good.
+func TestSignalsOfAChild(t *testing.T) {
+	for _, way := range []struct {
+		name    string
+		prepare func(int) error
+		few     bool
+	}{{"still", nil, false}, {"beside", func(int) error { return nil }, false}, {"still, with few signals", nil, true}} {
+		if way.few {
+			DefaultSignals()
+		}
+		r, w, err := Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := Fork{Prepare: way.prepare, Steps: []Step{StepDup(w.Int(), 1), StepExec("/bin/cat", []string{"cat", "/proc/self/status"}, nil)}}
+		pid, err := f.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		got, err := r.ReadMost(4096, 4096)
+		r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"SigBlk", "SigIgn", "SigCgt"} {
+			if !strings.Contains(string(got), "\n"+want+":\t0000000000000000\n") {
+				t.Errorf("%s: the program begins with other than no signal in %s:\n%s", way.name, want, got)
+			}
+		}
+	}
 }

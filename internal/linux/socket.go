@@ -14,8 +14,9 @@ import (
 // waits in the Go runtime's poller, not in a thread, and does without package
 // net, which would double the size of the small programs.
 type Socket struct {
-	f  *os.File
-	rc syscall.RawConn
+	f   *os.File
+	rc  syscall.RawConn
+	oob []byte // of Recv
 }
 
 // MaxFDs is how many descriptors one message may carry (SCM_MAX_FD).
@@ -79,9 +80,13 @@ func (s *Socket) Send(b []byte, fds ...int) error {
 }
 
 // Recv reads up to len(b) bytes and the descriptors that came with them,
-// which the caller then owns. The end of the stream is io.EOF.
+// which the caller then owns. The end of the stream is io.EOF. It is for one
+// goroutine at a time.
 func (s *Socket) Recv(b []byte) (n int, fds []int, err error) {
-	oob := make([]byte, unix.CmsgSpace(MaxFDs*4))
+	if s.oob == nil {
+		s.oob = make([]byte, unix.CmsgSpace(MaxFDs*4))
+	}
+	oob := s.oob
 	var oobn, flags int
 	rerr := s.rc.Read(func(fd uintptr) bool {
 		err = retry(func() (err error) {

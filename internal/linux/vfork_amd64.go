@@ -76,7 +76,11 @@ func (f *Fork) startShared() (pid int, ok bool, err error) {
 //go:nosplit
 //go:norace
 func vforkChild(steps *Step, n int, msg *uint32) { //nolint:unused // called by vforkRun, in assembly
-	afterForkInChild()
+	if fewSignals {
+		resetSignals()
+	} else {
+		afterForkInChild()
+	}
 	childSteps(unsafe.Slice(steps, n), (*[2]uint32)(unsafe.Pointer(msg)), -1)
 }
 
@@ -133,14 +137,12 @@ func forkBeside(flags uintptr, steps []Step, report int) (pid int, release func(
 	return 0, release, errno != syscall.ENOSYS && errno != syscall.EINVAL, errno
 }
 
-var noSignals uint64 // an empty set
-
 // besideChild runs in the child of clone3Run, as vforkChild, and while its
 // parent goes on.
 //
 //go:nosplit
 //go:norace
 func besideChild(steps *Step, n int, msg *uint32, report int) { //nolint:unused // called by clone3Run, in assembly
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&noSignals)), 0, 8, 0, 0)
+	unblockSignals()
 	childSteps(unsafe.Slice(steps, n), (*[2]uint32)(unsafe.Pointer(msg)), report)
 }

@@ -33,8 +33,7 @@
 package wire
 
 import (
-	"encoding/json"
-
+	"silo/internal/ipc"
 	service "silo/internal/service/wire"
 )
 
@@ -49,19 +48,11 @@ const Channel = 3
 // so that its commands are born there, but not in the user's count.
 const Threads = 12
 
-// Message is everything that travels, in both directions.
-type Message struct {
-	ID    uint64          `json:",omitempty"`
-	Op    string          // hello prepare root unroot start exec program inside service done exit end servicelog servicefailed
-	Body  json.RawMessage `json:",omitempty"`
-	Error *Error          `json:",omitempty"`
-}
+// Message is one of the messages above.
+type Message = ipc.Message
 
 // Error is an error of the other side with its kind (package errs).
-type Error struct {
-	Kind uint8
-	Text string
-}
+type Error = ipc.Error
 
 // Hello is the first message of an agent.
 type Hello struct{ Version int }

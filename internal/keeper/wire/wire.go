@@ -27,6 +27,7 @@ import (
 	"time"
 
 	agent "silo/internal/agent/wire"
+	"silo/internal/ipc"
 	service "silo/internal/service/wire"
 )
 
@@ -37,13 +38,8 @@ const Version = 2
 // SocketName is the keeper's socket below the exec root.
 const SocketName = "keeper.sock"
 
-// Message is everything that travels, in both directions.
-type Message struct {
-	ID    uint64 `json:",omitempty"`
-	Op    string
-	Body  json.RawMessage `json:",omitempty"`
-	Error *agent.Error    `json:",omitempty"`
-}
+// Message is one of the messages above.
+type Message = ipc.Message
 
 // Hello is the answer to hello.
 type Hello struct {
