@@ -1,3 +1,4 @@
+#include "go_asm.h"
 #include "textflag.h"
 
 // ARCH_SET_FS of arch_prctl(2), and the calls used here.
@@ -12,14 +13,14 @@
 // from here, and compares the stack pointer with a limit in it. The one it finds
 // is all zeros: with the limit 0 no call ever asks the runtime for more stack.
 TEXT ·entry(SB),NOSPLIT|NOFRAME,$0
-	MOVQ SP, ·initial(SB)
-	LEAQ ·goroutine(SB), AX
-	MOVQ AX, ·thread(SB)
+	MOVQ SP, ·space+entryState_initial(SB)
+	LEAQ ·space+entryState_goroutine(SB), AX
+	MOVQ AX, ·space+entryState_thread(SB)
 	MOVQ $arch_set_fs, DI
-	LEAQ ·thread+8(SB), SI
+	LEAQ ·space+(entryState_thread+8)(SB), SI
 	MOVQ $sys_arch_prctl, AX
 	SYSCALL
-	MOVQ ·initial(SB), SI
+	MOVQ ·space+entryState_initial(SB), SI
 	SUBQ $32, SP
 	MOVQ SI, 0(SP)
 	CALL ·start(SB)
@@ -31,7 +32,7 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME,$0
 	INT  $3
 
 later:
-	MOVQ ·initial(SB), SP
+	MOVQ ·space+entryState_initial(SB), SP
 	JMP  _rt0_amd64_linux(SB)
 
 // func syscall6(number, a, b, c, d, e, f uintptr) (result uintptr)

@@ -7,9 +7,9 @@ const mostRequest = 32 << 10
 
 // buffer is text that is being written. What does not fit makes it full.
 type buffer struct {
-	b    [mostRequest]byte
 	n    int
 	full bool
+	b    [mostRequest]byte
 }
 
 func (w *buffer) bytes() []byte { return w.b[:w.n] }

@@ -24,7 +24,7 @@ type proxy struct {
 	info     [128]byte // struct signalfd_siginfo
 	held     int       // a signal from before the container was known
 	socket   string    // of the daemon
-	request  buffer
+	request  *buffer
 }
 
 // catch begins; without it the proxy does nothing.
@@ -111,7 +111,7 @@ func (p *proxy) kill(container string, n int) {
 	if fd < 0 {
 		return
 	}
-	w := &p.request
+	w := p.request
 	w.n = 0
 	w.add("POST /containers/")
 	w.add(container)

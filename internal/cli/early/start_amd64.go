@@ -8,29 +8,35 @@ const (
 	defaultHost  = "/run/silo/silo.sock" // as client.DefaultHost
 )
 
-// What entry_amd64.s uses.
-//
-//nolint:unused // the linter does not read assembly
-var (
-	initial   uintptr      // the stack as the kernel made it
-	goroutine [128]uintptr // stands for the runtime's, all zeros
-	thread    [2]uintptr   // FS points behind the first
-)
-
 // entry is where the program begins.
 //
 //nolint:unused // the linker's flag -E names it
 func entry()
 
-// The memory of all there is to do.
-var (
-	arguments [mostArgs]string
-	line      command
-	body      buffer
-	head      buffer
-	theProxy  = proxy{fd: -1, asked: -1}
-	theStream stream
-)
+// space is the memory of all there is to do. It is one variable, and what most
+// command lines need lies together at its begin: a page that is touched costs as
+// much as ten system calls, and more in some virtual machines.
+var space struct {
+	entryState
+	address  address
+	window   window
+	polled   [2]pollFD
+	proxy    proxy
+	stream   stream
+	line     command
+	args     [mostArgs]string
+	body     buffer
+	head     buffer
+	received [64 << 10]byte // the stream's
+	signals  buffer         // the proxy's
+}
+
+// entryState is what entry_amd64.s uses.
+type entryState struct {
+	initial   uintptr      // the stack as the kernel made it
+	thread    [2]uintptr   // FS points behind the first
+	goroutine [128]uintptr // stands for the runtime's, all zeros
+}
 
 // start does the work of entry: it answers the command line and gives the exit
 // code, or is below 0 if the Go program is to do it. stack holds argc, the
@@ -42,9 +48,9 @@ func start(stack *uintptr) int {
 	}
 	words := unsafe.Add(unsafe.Pointer(stack), unsafe.Sizeof(*stack))
 	for i := range n {
-		arguments[i] = text(words, i)
+		space.args[i] = text(words, i)
 	}
-	return serve(arguments[:n], hostIn(words, n+1))
+	return serve(space.args[:n], hostIn(words, n+1))
 }
 
 // hostIn gives SILO_HOST of the environment that begins with the i-th pointer of
@@ -60,6 +66,7 @@ func hostIn(list unsafe.Pointer, i int) string {
 
 // serve answers a command line with the daemon at host, empty for the default.
 func serve(args []string, host string) int {
+	line, body, head, proxy := &space.line, &space.body, &space.head, &space.proxy
 	if !line.parse(args) {
 		return unanswered
 	}
@@ -71,8 +78,8 @@ func serve(args []string, host string) int {
 	if !line.exec {
 		terminal = terminalSize()
 	}
-	line.body(&body, terminal)
-	line.head(&head, body.n)
+	line.body(body, terminal)
+	line.head(head, body.n)
 	head.add(unsafe.String(&body.b[0], body.n))
 	if body.full || head.full {
 		return unanswered
@@ -81,13 +88,14 @@ func serve(args []string, host string) int {
 	if fd < 0 {
 		return unanswered
 	}
-	if !line.exec && !theProxy.catch(socket) || !send(fd, head.bytes()) {
-		theProxy.release()
+	proxy.fd, proxy.asked, proxy.request = -1, -1, &space.signals
+	if !line.exec && !proxy.catch(socket) || !send(fd, head.bytes()) {
+		proxy.release()
 		closeFD(fd)
 		return unanswered
 	}
-	s := &theStream
-	s.fd, s.proxy = fd, &theProxy
+	s := &space.stream
+	s.fd, s.proxy, s.in = fd, proxy, space.received[:]
 	return s.answer()
 }
 

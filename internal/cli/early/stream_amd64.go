@@ -32,7 +32,7 @@ type stream struct {
 	// in holds the head of the answer for good, in in[:head]. What was read
 	// after it and not used yet is in[from:to]. Within a frame there is room
 	// for its head before from.
-	in             [64 << 10]byte
+	in             []byte
 	head, from, to int
 
 	kind byte // 2: standard error

@@ -45,23 +45,24 @@ func send(fd int, b []byte) bool {
 }
 
 // address is the kernel's struct sockaddr_un.
-var address struct {
+type address struct {
 	family uint16
 	path   [108]byte
 }
 
 // connect gives a connection to the socket at a path, or a number below 0.
 func connect(path string) int {
-	if len(path) >= len(address.path) {
+	a := &space.address
+	if len(path) >= len(a.path) {
 		return -1
 	}
-	address.family = syscall.AF_UNIX
-	address.path[copy(address.path[:], path)] = 0
+	a.family = syscall.AF_UNIX
+	a.path[copy(a.path[:], path)] = 0
 	fd := call(syscall.SYS_SOCKET, syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0, 0, 0)
 	if fd < 0 {
 		return fd
 	}
-	n := call(syscall.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&address)), uintptr(3+len(path)), 0, 0)
+	n := call(syscall.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(a)), uintptr(3+len(path)), 0, 0)
 	if n < 0 || fd <= 2 { // a number of a closed standard stream: the Go runtime opens those first
 		closeFD(fd)
 		return -1
@@ -70,14 +71,15 @@ func connect(path string) int {
 }
 
 // window is the kernel's struct winsize: rows, columns and both in pixels.
-var window [4]uint16
+type window [4]uint16
 
 // terminalSize asks standard output for its size, if it is a terminal.
 func terminalSize() size {
-	if call(syscall.SYS_IOCTL, 1, syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&window)), 0, 0) < 0 {
+	w := &space.window
+	if call(syscall.SYS_IOCTL, 1, syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(w)), 0, 0) < 0 {
 		return size{}
 	}
-	return size{int(window[0]), int(window[1])}
+	return size{int(w[0]), int(w[1])}
 }
 
 // pollFD is the kernel's struct pollfd.
@@ -92,14 +94,12 @@ const (
 	pollOut = 0x4
 )
 
-// polled is what await waits for.
-var polled [2]pollFD
-
 // await waits until fd is ready for events or there is a signal to be read from
 // the descriptor signals, which may be -1.
 func await(fd int, events int16, signals int) (signal bool) {
-	polled[0] = pollFD{fd: int32(fd), events: events}
-	polled[1] = pollFD{fd: int32(signals), events: pollIn}
-	call(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&polled)), uintptr(len(polled)), 0, 0, 0)
-	return polled[1].revents != 0
+	p := &space.polled
+	p[0] = pollFD{fd: int32(fd), events: events}
+	p[1] = pollFD{fd: int32(signals), events: pollIn}
+	call(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(p)), uintptr(len(p)), 0, 0, 0)
+	return p[1].revents != 0
 }
