@@ -55,6 +55,7 @@ type agent struct {
 	ending   bool
 	closed   chan struct{} // the keeper has closed the channel
 	turns    chan struct{} // see turn
+	workers  *ipc.Workers
 
 	services *services // nil without services
 	ahead    *ahead    // of services that will probably be wanted
@@ -84,7 +85,7 @@ func Main() int {
 		fmt.Fprintln(os.Stderr, "silo-agent: started by silo-keeper, not by hand:", err)
 		return 125
 	}
-	a := &agent{ch: ipc.New(sock), commands: map[int]string{}, parts: map[string]*linux.FD{}, files: map[string]*boundFile{}, closed: make(chan struct{}), turns: make(chan struct{}, atOnce)}
+	a := &agent{ch: ipc.New(sock), commands: map[int]string{}, parts: map[string]*linux.FD{}, files: map[string]*boundFile{}, closed: make(chan struct{}), turns: make(chan struct{}, atOnce), workers: ipc.NewWorkers()}
 	a.spawned = sync.NewCond(&a.mu)
 	if err := a.setup(); err != nil {
 		fmt.Fprintln(os.Stderr, "silo-agent:", err)
@@ -146,10 +147,10 @@ func (a *agent) serve() {
 		}
 		switch m.Op { // what may take long holds up no other
 		case "exec", "program", "inside":
-			go func() {
+			a.workers.Go(func() {
 				defer a.turn()()
 				a.answer(m, fds)
-			}()
+			})
 			continue
 		case "service":
 			go a.answerService(m, fds)

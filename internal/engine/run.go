@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
-	"os"
+	"syscall"
 
 	"github.com/moby/moby/api/types/container"
 
@@ -88,15 +88,17 @@ func takeOver(take Takeover, header map[string]string) (*linux.FD, wire.Attach, 
 }
 
 // dupConn makes a copy of a connection's descriptor.
-func dupConn(conn net.Conn) (*linux.FD, error) {
-	f, ok := conn.(interface{ File() (*os.File, error) })
+func dupConn(conn net.Conn) (fd *linux.FD, err error) {
+	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return nil, errs.New(errs.NotSupported, "attach: not on a socket that can be handed on")
 	}
-	file, err := f.File()
+	rc, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	return linux.NewFD(linux.RawFD(file), "client").Dup()
+	if cerr := rc.Control(func(raw uintptr) { fd, err = linux.NewFD(int(raw), "client").Dup() }); cerr != nil {
+		return nil, cerr
+	}
+	return fd, err
 }

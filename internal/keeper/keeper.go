@@ -29,6 +29,7 @@ type Keeper struct {
 	devNull  *linux.FD
 	log      *slog.Logger
 	forker   *forker
+	workers  *ipc.Workers
 
 	// work is held for reading by each request in progress and for writing
 	// by an upgrade, which so waits for all of them.
@@ -67,7 +68,7 @@ func New(o Options) (*Keeper, error) {
 		return nil, err
 	}
 	k := &Keeper{
-		build: o.Build, listener: o.Listener.File(), agentExe: o.Agent, devNull: null, log: o.Log, forker: newForker(),
+		build: o.Build, listener: o.Listener.File(), agentExe: o.Agent, devNull: null, log: o.Log, forker: newForker(), workers: ipc.NewWorkers(),
 		containers: map[string]*container{}, strangers: map[int]linux.WaitStatus{}, daemons: map[*ipc.Conn]bool{}, kept: map[string][]*linux.FD{},
 		debts: map[*debt]bool{}, stop: make(chan struct{}),
 	}
@@ -126,7 +127,7 @@ func (k *Keeper) serve(c *ipc.Conn) {
 			}
 			return
 		}
-		go k.handle(c, m, fds)
+		k.workers.Go(func() { k.handle(c, m, fds) })
 	}
 }
 
