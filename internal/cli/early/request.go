@@ -19,7 +19,16 @@ func (w *buffer) add(s string) {
 		w.full = true
 		return
 	}
-	w.n += copy(w.b[w.n:], s)
+	w.n += put(w.b[w.n:], s)
+}
+
+// put is copy, and at compares, byte by byte: the runtime's are faster, but lie
+// on pages of the program that nothing else needs, and texts are short.
+func put(to []byte, s string) int {
+	for i := range len(s) {
+		to[i] = s[i]
+	}
+	return len(s)
 }
 
 func (w *buffer) byte(c byte) {
@@ -34,7 +43,7 @@ func (w *buffer) byte(c byte) {
 // quote adds a JSON string. The Go program sees to text that is not UTF-8.
 func (w *buffer) quote(s string) {
 	const hex = "0123456789abcdef"
-	if !utf8.ValidString(s) {
+	if !ascii(s) && !utf8.ValidString(s) {
 		w.full = true
 		return
 	}
@@ -53,6 +62,15 @@ func (w *buffer) quote(s string) {
 		}
 	}
 	w.byte('"')
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *buffer) number(n int) {

@@ -150,7 +150,10 @@ func (s *stream) need(n int) bool {
 // makeRoom moves what is unused down to the head, leaving room for the head of
 // a frame. It is called when most of the buffer has been used, or all was.
 func (s *stream) makeRoom() {
-	n := copy(s.in[s.head+frameHead:], s.in[s.from:s.to])
+	n := s.to - s.from
+	if n > 0 {
+		copy(s.in[s.head+frameHead:], s.in[s.from:s.to])
+	}
 	s.from = s.head + frameHead
 	s.to = s.from + n
 }
@@ -197,7 +200,11 @@ func headEnd(b []byte) int {
 // at is bytes.Index.
 func at(b []byte, s string) int {
 	for i := 0; i+len(s) <= len(b); i++ {
-		if string(b[i:i+len(s)]) == s {
+		same := 0
+		for same < len(s) && b[i+same] == s[same] {
+			same++
+		}
+		if same == len(s) {
 			return i
 		}
 	}

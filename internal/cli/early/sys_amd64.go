@@ -57,7 +57,7 @@ func connect(path string) int {
 		return -1
 	}
 	a.family = syscall.AF_UNIX
-	a.path[copy(a.path[:], path)] = 0
+	a.path[put(a.path[:], path)] = 0
 	fd := call(syscall.SYS_SOCKET, syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0, 0, 0)
 	if fd < 0 {
 		return fd
