@@ -94,6 +94,16 @@ func TestStoriesOnDebiansKernel(t *testing.T) {
 	}
 }
 
+// TestFilterOf32BitPrograms judges their system calls there: not every host
+// executes such programs.
+func TestFilterOf32BitPrograms(t *testing.T) {
+	t.Parallel()
+	out := newMachine(t).run(t, "test", "silo/internal/sandbox/seccomp", "-test.v", "-test.run", "^TestKernelJudgesI386$")
+	if !strings.Contains(out, "--- PASS: TestKernelJudgesI386 (") {
+		t.Errorf("it did not pass there:\n%s", out)
+	}
+}
+
 // TestPowerCut cuts the power of a machine while containers are made, write
 // and are removed, and looks after each boot whether all is whole.
 func TestPowerCut(t *testing.T) {

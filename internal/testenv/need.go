@@ -3,6 +3,7 @@ package testenv
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -92,6 +93,18 @@ func NeedBuilt(t testing.TB, ok bool, option, format string, args ...any) {
 		excused(t, "this kernel is built without "+option)
 	}
 	Need(t, false, format, args...)
+}
+
+// NeedProgram skips a test of what a kernel does with programs of one kind, if it
+// executes none: err is what came of one. A kernel can be told so when it boots,
+// or by what it runs on, and has no other word for it. The test is to run
+// elsewhere as well (package e2e/vm).
+func NeedProgram(t testing.TB, err error, kind string) {
+	t.Helper()
+	if errors.Is(err, syscall.ENOEXEC) {
+		excused(t, "this kernel executes no "+kind)
+	}
+	Need(t, err == nil, "needs a kernel that executes %s: %v", kind, err)
 }
 
 // kernelConfig is the configuration of the running kernel, "" if it is not to

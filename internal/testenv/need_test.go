@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -57,6 +58,9 @@ func TestNeed(t *testing.T) {
 		{"this kernel", "1", func(a testing.TB) { NeedKernel(a, 2, 6, "all") }, "", ""},
 		{"a later kernel", "1", func(a testing.TB) { NeedKernel(a, 999, 0, "magic") }, "magic needs kernel 999.0", ""},
 		{"an option that is there", "1", func(a testing.TB) { NeedBuilt(a, true, "CONFIG_X", "needs x") }, "", ""},
+		{"programs that run", "1", func(a testing.TB) { NeedProgram(a, nil, "old programs") }, "", ""},
+		{"programs that are refused", "1", func(a testing.TB) { NeedProgram(a, &os.PathError{Err: syscall.ENOEXEC}, "old programs") }, "executes no old programs", ""},
+		{"programs that are not there", "1", func(a testing.TB) { NeedProgram(a, os.ErrNotExist, "old programs") }, "", "executes %s"},
 		// Whatever this kernel says of itself, it has namespaces.
 		{"an option that is set", "1", func(a testing.TB) { NeedBuilt(a, false, "CONFIG_NAMESPACES", "needs namespaces") }, "", "needs namespaces"},
 	} {

@@ -228,7 +228,7 @@ func i386(t *testing.T, nr uint32, args ...uint32) string {
 func TestKernelJudgesI386(t *testing.T) {
 	needAMD64(t)
 	err := exec.Command(i386(t, 20)).Run()
-	testenv.NeedBuilt(t, err == nil, "CONFIG_IA32_EMULATION", "needs a kernel that runs 32-bit programs: %v", err)
+	testenv.NeedProgram(t, err, "32-bit programs")
 	f, err := Compile(nil, dockerCaps)
 	if err != nil {
 		t.Fatal(err)
