@@ -108,12 +108,9 @@ type spawnOptions struct {
 // spawn makes the process of a command. With a terminal, its master is the
 // returned descriptor.
 func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux.FD, error) {
-	thread, err := a.threadFor(&c, o.from != nil || o.newPID || len(o.before) > 0)
+	thread, err := a.threadFor(&c, o)
 	if err != nil {
 		return nil, nil, err
-	}
-	if o.from != nil {
-		thread = o.from
 	}
 	u, err := lookupUser(c.User, c.Groups)
 	if err != nil {

@@ -108,16 +108,17 @@ func (a *agent) complete(c *wire.Command) {
 // threadFor gives the thread that is to fork for a command. It is nil for one
 // that must be forked here, or differs from most: its own steps then install
 // its filter, which is put into c if c leaves it to Prepare.
-func (a *agent) threadFor(c *wire.Command, here bool) (*forker, error) {
+func (a *agent) threadFor(c *wire.Command, o spawnOptions) (*forker, error) {
 	if !c.Prepared {
-		return nil, nil
+		return o.from, nil
 	}
-	if t := a.confined; t != nil && !here && !slices.ContainsFunc(c.Caps, func(n string) bool { return !slices.Contains(t.caps, n) }) {
+	usual := o.from == nil && !o.newPID && len(o.before) == 0
+	if t := a.confined; t != nil && usual && !slices.ContainsFunc(c.Caps, func(n string) bool { return !slices.Contains(t.caps, n) }) {
 		return t, nil
 	}
 	if len(a.seccomp) == 0 {
 		return nil, errs.Invalidf("agent: a command wants the prepared seccomp filter, and none came")
 	}
 	c.Seccomp, c.SeccompFlags = a.seccomp, a.seccompFlags
-	return nil, nil
+	return o.from, nil
 }

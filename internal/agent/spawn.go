@@ -35,7 +35,7 @@ func (v *services) Spawn(p *service.Process) (int, error) {
 		return 0, err
 	}
 	like := v.like
-	thread, err := v.a.threadFor(&like, false)
+	thread, err := v.a.threadFor(&like, spawnOptions{})
 	if err != nil {
 		return 0, err
 	}

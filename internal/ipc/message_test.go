@@ -9,9 +9,14 @@ import (
 // What appendTo writes is what package json writes.
 func TestMessageIsJSON(t *testing.T) {
 	for _, m := range []Message{
-		{Op: "hello"}, {ID: 1, Op: "done"}, {ID: 1 << 63, Op: "start", Body: json.RawMessage(`{"A":[1,"}"]}`)},
-		{Op: "exit", Body: json.RawMessage(`7`)}, {ID: 2, Op: "done", Error: &Error{Kind: 3, Text: `no "such" thing`}},
-		{ID: 2, Op: "done", Body: json.RawMessage(`{}`), Error: &Error{Text: "both"}}, {Op: `odd "op"`}, {Op: ""},
+		{Op: "hello"},
+		{ID: 1, Op: "done"},
+		{ID: 1 << 63, Op: "start", Body: json.RawMessage(`{"A":[1,"}"]}`)},
+		{Op: "exit", Body: json.RawMessage(`7`)},
+		{ID: 2, Op: "done", Error: &Error{Kind: 3, Text: `no "such" thing`}},
+		{ID: 2, Op: "done", Body: json.RawMessage(`{}`), Error: &Error{Text: "both"}},
+		{Op: `odd "op"`},
+		{Op: ""},
 		{Op: "say", Body: json.RawMessage(`{"Error":"a word of the body"}`)},
 	} {
 		got, err := m.appendTo(nil)

@@ -34,7 +34,7 @@ const SIGPIPE = unix.SIGPIPE
 var runtimeSignals = [...]uintptr{uintptr(unix.SIGSEGV), uintptr(unix.SIGBUS), uintptr(unix.SIGFPE), uintptr(unix.SIGURG), uintptr(unix.SIGPIPE), uintptr(unix.SIGQUIT)}
 
 // fewSignals tells that only runtimeSignals have handlers.
-var fewSignals bool
+var fewSignals bool //nolint:unused // read in the child, see vforkChild
 
 // defaultAction is what a signal without a handler has.
 var defaultAction sigaction
@@ -54,7 +54,7 @@ func DefaultSignals() {
 }
 
 // noSignals is an empty set of signals.
-var noSignals uint64
+var noSignals uint64 //nolint:unused // read in the child, see vforkChild
 
 // resetSignals gives a child that shares its parent's memory, and was born with
 // all signals blocked, the actions and the mask that a program begins with.

@@ -32,6 +32,8 @@ var space struct {
 }
 
 // entryState is what entry_amd64.s uses.
+//
+//nolint:unused // the linter does not read assembly
 type entryState struct {
 	initial   uintptr      // the stack as the kernel made it
 	thread    [2]uintptr   // FS points behind the first
