@@ -54,6 +54,9 @@ func (b *bench) starts() error {
 		return err
 	}
 	b.report.against("create+start to exit, API", s, floor, 1, 4)
+	if err := b.sharedFloor(settled); err != nil {
+		return err
+	}
 	s, floor, err = b.turns(b.runs, settled, func() (time.Duration, error) {
 		return b.whole("run", "--rm", "core", "true")
 	})
@@ -61,6 +64,24 @@ func (b *bench) starts() error {
 		return err
 	}
 	b.report.against("silo run --rm core true", s, floor, 2, 0)
+	return nil
+}
+
+// sharedFloor measures the floor without the copy of memory that a fork makes,
+// after the same pauses: what a container could take at best.
+func (b *bench) sharedFloor(prepare func() error) error {
+	var all series
+	for range b.runs {
+		if err := prepare(); err != nil {
+			return err
+		}
+		s, err := b.floor.run(1, "shared")
+		if err != nil {
+			return err
+		}
+		all = append(all, s...)
+	}
+	b.report.times("the floor, its child sharing memory", all)
 	return nil
 }
 

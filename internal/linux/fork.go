@@ -117,6 +117,11 @@ type Fork struct {
 	Flags uintptr // CLONE_NEW…
 	Steps []Step  // what the child does; the last one should be an exec
 
+	// Copy makes the child one with a copy of this process's memory, as fork(2)
+	// does, where it would share it until it executes its program. It is for
+	// comparison.
+	Copy bool
+
 	// Prepare, if set, runs in the parent while the child waits before its
 	// first step: to write id maps, or to put it into cgroups.
 	Prepare func(pid int) error
@@ -160,13 +165,8 @@ func (f *Fork) Start() (pid int, err error) {
 		// wait for itself when the parent dies.
 		steps = append([]Step{NewStep("close gate", unix.SYS_CLOSE, uintptr(gate[1])), wait}, steps...)
 	}
-	pid, release, shared, errno := forkBeside(f.Flags, steps, report[1])
-	if shared {
-		defer release()
-	} else {
-		pid, errno = forkAndRun(f.Flags, steps, report[1])
-		runtime.KeepAlive(steps)
-	}
+	pid, release, errno := f.clone(steps, report[1])
+	defer release()
 	unix.Close(report[1])
 	if f.Prepare != nil {
 		unix.Close(gate[0])
@@ -193,6 +193,18 @@ func (f *Fork) Start() (pid int, err error) {
 		return 0, err
 	}
 	return pid, nil
+}
+
+// clone makes the child that runs beside this process; release is called when it
+// has executed its program, or has ended.
+func (f *Fork) clone(steps []Step, report int) (pid int, release func(), errno syscall.Errno) {
+	if !f.Copy {
+		if pid, release, ok, errno := forkBeside(f.Flags, steps, report); ok {
+			return pid, release, errno
+		}
+	}
+	pid, errno = forkAndRun(f.Flags, steps, report)
+	return pid, func() { runtime.KeepAlive(steps) }, errno
 }
 
 // childReport waits until the child has executed (end of file) or says which

@@ -13,12 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestForkBothWays makes children while this thread stands still, and beside it.
-func TestForkBothWays(t *testing.T) {
-	for name, prepare := range map[string]func(int) error{"still": nil, "beside": func(int) error { return nil }} {
+// TestForkEveryWay makes children while this thread stands still and beside it,
+// with shared memory and with a copy.
+func TestForkEveryWay(t *testing.T) {
+	beside := func(int) error { return nil }
+	for name, way := range map[string]Fork{"still": {}, "beside": {Prepare: beside}, "with a copy": {Copy: true}, "with a copy, beside": {Prepare: beside, Copy: true}} {
+		prepare := way.Prepare
 		t.Run(name, func(t *testing.T) {
 			for range 200 {
-				f := Fork{Prepare: prepare, Steps: []Step{StepSetsid(), StepUmask(0o22), StepExec("/bin/sh", []string{"sh", "-c", "exit 7"}, nil)}}
+				f := Fork{Prepare: prepare, Copy: way.Copy, Steps: []Step{StepSetsid(), StepUmask(0o22), StepExec("/bin/sh", []string{"sh", "-c", "exit 7"}, nil)}}
 				pid, err := f.Start()
 				if err != nil {
 					t.Fatal(err)
@@ -28,13 +31,13 @@ func TestForkBothWays(t *testing.T) {
 					t.Fatalf("wait: %v, status %v", err, ws)
 				}
 			}
-			f := Fork{Prepare: prepare, Steps: []Step{StepChdir("/"), StepExec("/nonexistent", []string{"x"}, nil)}}
+			f := Fork{Prepare: prepare, Copy: way.Copy, Steps: []Step{StepChdir("/"), StepExec("/nonexistent", []string{"x"}, nil)}}
 			_, err := f.Start()
 			var s *StepError
 			if !errors.As(err, &s) || s.Err != syscall.ENOENT || s.Step != "exec /nonexistent" {
 				t.Errorf("a missing program gives %v", err)
 			}
-			f = Fork{Prepare: prepare, Steps: []Step{StepUmask(0o22)}}
+			f = Fork{Prepare: prepare, Copy: way.Copy, Steps: []Step{StepUmask(0o22)}}
 			if _, err := f.Start(); !errors.As(err, &s) || s.Err != syscall.ENOEXEC {
 				t.Errorf("steps without an exec give %v", err)
 			}

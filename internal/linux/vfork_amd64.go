@@ -48,7 +48,7 @@ func clone3Run(args *cloneArgs, size uintptr, steps *Step, n int, msg *uint32, r
 // calling thread stands still meanwhile, so nothing can be prepared for the
 // child from outside. ok is false where that cannot be had.
 func (f *Fork) startShared() (pid int, ok bool, err error) {
-	if f.Prepare != nil || f.Flags != 0 || len(f.Steps) == 0 {
+	if f.Prepare != nil || f.Copy || f.Flags != 0 || len(f.Steps) == 0 {
 		return 0, false, nil
 	}
 	stack, msg := takeStack(), new([2]uint32)
@@ -136,7 +136,7 @@ func forkBeside(flags uintptr, steps []Step, report int) (pid int, release func(
 	}
 	release()
 	errno = syscall.Errno(-int(p))
-	return 0, release, errno != syscall.ENOSYS && errno != syscall.EINVAL, errno
+	return 0, func() {}, errno != syscall.ENOSYS && errno != syscall.EINVAL, errno
 }
 
 // besideChild runs in the child of clone3Run, as vforkChild, and while its
