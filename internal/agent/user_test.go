@@ -135,7 +135,7 @@ func TestAccountsSeeEveryChange(t *testing.T) {
 		name := fmt.Sprintf("user%03d", i)
 		write(name+":x:0:0::/:\n", i%2 == 0)
 		if i%100 == 0 {
-			time.Sleep(100 * time.Millisecond) // from here on it may be kept
+			time.Sleep(200 * time.Millisecond) // from here on it may be kept
 		}
 		for range 2 {
 			if got := accounts(path); len(got) != 1 || got[0][0] != name {
@@ -143,7 +143,7 @@ func TestAccountsSeeEveryChange(t *testing.T) {
 			}
 		}
 	}
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(200 * time.Millisecond)
 	first := accounts(path)
 	if again := accounts(path); &first[0] != &again[0] {
 		t.Error("a file that has not changed is read again")

@@ -4,7 +4,8 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
+
+	"silo/internal/linux"
 )
 
 // hostFile is a small file of the host that is read again when it has changed:
@@ -12,29 +13,25 @@ import (
 type hostFile struct {
 	path string
 
-	mu   sync.Mutex
-	info os.FileInfo // of data; nil: nothing was read yet
-	read time.Time
-	data []byte
+	mu    sync.Mutex
+	kept  bool // data is that of stamp, and stamp tells the next change
+	stamp linux.Stamp
+	data  []byte
 }
-
-// settled is how old a file must have been when it was read for its time to
-// tell the next change: the kernel's clock for files has steps of some ms.
-const settled = 100 * time.Millisecond
 
 // bytes gives the content, which is not to be changed; nil if there is none.
 func (f *hostFile) bytes() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	info, err := os.Stat(f.path)
+	stamp, settled, err := linux.StampOf(f.path)
 	if err != nil {
-		f.info, f.data = nil, nil
+		f.kept, f.data = false, nil
 		return nil
 	}
-	if f.info != nil && os.SameFile(f.info, info) && f.info.Size() == info.Size() && f.info.ModTime().Equal(info.ModTime()) && f.read.Sub(info.ModTime()) > settled {
+	if f.kept && f.stamp == stamp {
 		return f.data
 	}
-	f.info, f.read = info, time.Now()
+	f.kept, f.stamp = settled, stamp
 	f.data, _ = os.ReadFile(f.path) // one that cannot be read has nothing for us
 	return f.data
 }

@@ -161,10 +161,10 @@ func (k *Keeper) resume() {
 	k.pumps.Wait()
 	k.eachFile(func(f *os.File, _ bool) { _ = f.SetDeadline(time.Time{}) })
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	for _, c := range k.containers {
 		c.ch.Resume()
 	}
-	defer k.mu.Unlock()
 	k.frozen = false
 	k.thaw.Broadcast()
 	k.restartAll()

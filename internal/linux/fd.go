@@ -190,7 +190,7 @@ type Stamp struct {
 
 // settleTime is how old a file's last change must be so that a further one shows
 // in its stamp for sure: more than file systems' clocks take for a tick.
-const settleTime = 50 * time.Millisecond
+const settleTime = 100 * time.Millisecond
 
 // StampOf looks at a file; settled tells that its state can be told from every
 // later one.
