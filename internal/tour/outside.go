@@ -4,11 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"silo/internal/linux"
 )
@@ -82,44 +85,54 @@ func (h *outsideHost) remove() error {
 }
 
 // patience is how long an answer is awaited.
-var patience = syscall.Timeval{Sec: 2}
+const patience = 2 * time.Second
 
 var errNoReply = errors.New("no reply")
+
+// noReply is why none came, without the addresses, which the caller shows: what
+// the kernel said, or that the time is over.
+func noReply(err error) error {
+	var said syscall.Errno
+	var wait net.Error
+	switch {
+	case errors.As(err, &said):
+		err = said
+	case errors.As(err, &wait) && wait.Timeout():
+		return fmt.Errorf("%w within %d seconds", errNoReply, int(patience.Seconds()))
+	}
+	return fmt.Errorf("%w: %w", errNoReply, err)
+}
 
 // ping sends an echo request, from the outside host or from this one (nil),
 // and waits for its answer.
 func (h *outsideHost) ping(to string) error {
 	return h.within(func() error {
-		addr, err := netip.ParseAddr(to)
+		addr, err := net.ResolveIPAddr("ip4", to)
 		if err != nil {
 			return err
 		}
-		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.IPPROTO_ICMP)
+		s, err := net.ListenIP("ip4:icmp", nil)
 		if err != nil {
-			return os.NewSyscallError("socket", err)
+			return err
 		}
-		s := linux.NewFD(fd, "echo")
 		defer s.Close()
-		if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &patience); err != nil {
-			return os.NewSyscallError("setsockopt", err)
+		if err := s.SetDeadline(time.Now().Add(patience)); err != nil {
+			return err
 		}
 		id := uint16(os.Getpid())
-		if err := syscall.Sendto(fd, echo(id), 0, &syscall.SockaddrInet4{Addr: addr.As4()}); err != nil {
-			return fmt.Errorf("%w: %w", errNoReply, err)
+		if _, err := s.WriteTo(echo(id), addr); err != nil {
+			return noReply(err)
 		}
 		buf := make([]byte, 1500)
-		for range 64 { // replies to others come here too
-			n, from, err := syscall.Recvfrom(fd, buf, 0)
+		for { // replies to others come here too
+			n, from, err := s.ReadFromIP(buf) // without the IP header
 			if err != nil {
-				return fmt.Errorf("%w: %w", errNoReply, err)
+				return noReply(err)
 			}
-			head := int(buf[0]&15) * 4
-			sa, ok := from.(*syscall.SockaddrInet4)
-			if ok && sa.Addr == addr.As4() && n >= head+8 && buf[head] == 0 && binary.BigEndian.Uint16(buf[head+4:]) == id {
+			if from.IP.Equal(addr.IP) && n >= 8 && buf[0] == 0 && binary.BigEndian.Uint16(buf[4:]) == id {
 				return nil
 			}
 		}
-		return errNoReply
 	})
 }
 
@@ -136,57 +149,39 @@ func echo(id uint16) []byte {
 	return b
 }
 
-// connect opens a TCP connection and closes it.
+// connect opens a TCP connection and closes it. The address is one literal, for
+// which Dial works on the calling thread, and so in its network namespace.
 func (h *outsideHost) connect(to string, port int) error {
 	return h.within(func() error {
-		addr, err := netip.ParseAddr(to)
+		c, err := net.DialTimeout("tcp4", net.JoinHostPort(to, strconv.Itoa(port)), patience)
 		if err != nil {
-			return err
+			return noReply(err)
 		}
-		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return os.NewSyscallError("socket", err)
-		}
-		s := linux.NewFD(fd, "connection")
-		defer s.Close()
-		if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &patience); err != nil {
-			return os.NewSyscallError("setsockopt", err)
-		}
-		if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: port, Addr: addr.As4()}); err != nil {
-			return fmt.Errorf("%w: %w", errNoReply, err)
-		}
-		return nil
+		return c.Close()
 	})
 }
 
 // listen waits for one TCP connection on a port of the outside host, and gives
 // what tells whether it came.
 func (h *outsideHost) listen(port int) (came func() bool, err error) {
-	var fd int
-	err = h.within(func() error {
-		if fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0); err != nil {
-			return os.NewSyscallError("socket", err)
-		}
-		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: port}); err != nil {
-			return os.NewSyscallError("bind", err)
-		}
-		if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &patience); err != nil {
-			return os.NewSyscallError("setsockopt", err)
-		}
-		return os.NewSyscallError("listen", syscall.Listen(fd, 1))
+	var l *net.TCPListener
+	err = h.within(func() (err error) {
+		l, err = net.ListenTCP("tcp4", &net.TCPAddr{Port: port})
+		return err
 	})
-	s := linux.NewFD(fd, "listener")
 	if err != nil {
-		s.Close()
 		return nil, err
 	}
 	return func() bool {
-		defer s.Close()
-		n, _, err := syscall.Accept4(s.Int(), syscall.SOCK_CLOEXEC)
+		defer l.Close()
+		if err := l.SetDeadline(time.Now().Add(patience)); err != nil {
+			return false
+		}
+		c, err := l.Accept()
 		if err != nil {
 			return false
 		}
-		linux.NewFD(n, "connection").Close()
+		c.Close()
 		return true
 	}, nil
 }

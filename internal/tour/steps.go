@@ -1,14 +1,12 @@
 package tour
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"silo/api"
 )
@@ -182,10 +180,7 @@ func (t *tour) attempt(from *outsideHost, what string, err error, want bool) {
 	if from != nil {
 		where = "(outside) "
 	}
-	switch {
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINPROGRESS):
-		text = fmt.Sprintf("no reply within %d seconds", patience.Sec)
-	case err != nil:
+	if err != nil {
 		text = err.Error()
 	}
 	t.show(where+what, text)
