@@ -80,7 +80,7 @@ func sessionCounts() (map[uint32]int, time.Time) {
 	entries, _ := os.ReadDir("/proc")
 	for _, p := range entries {
 		if _, err := strconv.Atoi(p.Name()); err == nil {
-			counts[sessionOf("/proc/"+p.Name())]++
+			counts[facts.Session("/proc/"+p.Name())]++
 		}
 	}
 	var boot time.Time
@@ -95,22 +95,12 @@ func sessionCounts() (map[uint32]int, time.Time) {
 	return counts, boot
 }
 
-// sessionOf is the audit session of a process, 0 for none.
-func sessionOf(dir string) uint32 {
-	data, err := os.ReadFile(dir + "/sessionid")
-	n, perr := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 32)
-	if err != nil || perr != nil || uint32(n) == ^uint32(0) {
-		return 0
-	}
-	return uint32(n)
-}
-
 // sessionProcesses lists the host's processes of a session.
 func sessionProcesses(number uint32) (out []facts.Process) {
 	entries, _ := os.ReadDir("/proc")
 	for _, p := range entries {
 		pid, err := strconv.Atoi(p.Name())
-		if err != nil || sessionOf("/proc/"+p.Name()) != number {
+		if err != nil || facts.Session("/proc/"+p.Name()) != number {
 			continue
 		}
 		if p, ok := facts.ReadProcess("/proc", pid); ok {

@@ -322,7 +322,7 @@ func TestServices(t *testing.T) {
 			conn.Write([]byte(c.answer))
 		}()
 		var f Facts
-		f.readServices(path)
+		f.askServices(path)()
 		l.Close()
 		<-done
 		if d := cmp.Diff(c.want, f.Services); d != "" || !strings.Contains(f.Problems["services"], c.problem) || c.problem == "" && len(f.Problems) > 0 {
@@ -330,7 +330,7 @@ func TestServices(t *testing.T) {
 		}
 	}
 	var f Facts
-	f.readServices(filepath.Join(dir, "nobody"))
+	f.askServices(filepath.Join(dir, "nobody"))()
 	if len(f.Services) > 0 || len(f.Problems) > 0 {
 		t.Errorf("without a socket: %+v", f)
 	}

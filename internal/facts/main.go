@@ -18,14 +18,15 @@ const ReaderName = "silo-inside"
 // sees them, and gives the exit code.
 func Main(w io.Writer) int {
 	f := &Facts{Version: Version, Self: os.Getpid()}
+	takeServices := f.askServices(serviceSocket) // it answers while the rest is read
 	f.ReadHostname()
 	f.ReadMachine("/proc", "/sys")
 	f.ReadRoot(OwnRoot(), os.Environ())
 	f.ReadNetwork()
 	f.readOwnProcesses()
-	f.readServices(serviceSocket)
 	f.ReadDisk("/")
 	f.readOwnLimits()
+	takeServices()
 	data, err := json.Marshal(f)
 	if err == nil {
 		_, err = w.Write(append(data, '\n'))

@@ -52,7 +52,7 @@ func numbers(proc string) (out []int) {
 func ReadProcess(proc string, pid int) (Process, bool) {
 	dir := proc + "/" + strconv.Itoa(pid)
 	p := Process{PID: pid}
-	stat := readSome(dir+"/stat", maxProcFile)
+	stat := readProc(dir+"/stat", maxProcFile)
 	open, shut := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
 	if open < 0 || shut < open || strings.TrimSpace(stat[:open]) != strconv.Itoa(pid) {
 		return p, false
@@ -72,14 +72,22 @@ func ReadProcess(proc string, pid int) (Process, bool) {
 	p.Start, _ = strconv.ParseInt(f[19], 10, 64)
 	pages, _ := strconv.ParseInt(f[21], 10, 64)
 	p.Memory = pages * int64(os.Getpagesize())
-	p.status(readSome(dir+"/status", maxProcFile))
-	if n, err := strconv.ParseUint(strings.TrimSpace(readSome(dir+"/sessionid", 32)), 10, 32); err == nil && uint32(n) != noSession {
-		p.Session = uint32(n)
-	}
+	p.status(readProc(dir+"/status", maxProcFile))
+	p.Session = Session(dir)
 	p.Executable, _ = os.Readlink(dir + "/exe")
 	p.Executable = Text(p.Executable)
-	p.Args = words(readSome(dir+"/cmdline", MaxText))
+	p.Args = words(readProc(dir+"/cmdline", MaxText))
 	return p, true
+}
+
+// Session is the audit session of the process with the folder dir in /proc; 0 is
+// none.
+func Session(dir string) uint32 {
+	n, err := strconv.ParseUint(strings.TrimSpace(readProc(dir+"/sessionid", 32)), 10, 32)
+	if err != nil || uint32(n) == noSession {
+		return 0
+	}
+	return uint32(n)
 }
 
 // words are the arguments of a command line, a few of them.
@@ -124,6 +132,27 @@ func (p *Process) status(text string) {
 func number32(s string) uint32 {
 	n, _ := strconv.ParseUint(s, 10, 32)
 	return uint32(n)
+}
+
+// readProc is readSome for a file in the folder of a process. The kernel makes
+// such a file whole for each read, so one that leaves room has read all; to ask
+// again for its end would be a third of all calls that a look takes.
+func readProc(path string, n int) string {
+	fd, err := linux.Open(path, linux.ORdonly|linux.ONonblock, 0)
+	if err != nil {
+		return ""
+	}
+	defer fd.Close()
+	var usual [2048]byte // a status has some 1500
+	got, err := linux.ReadFD(fd.Int(), usual[:min(n, len(usual))])
+	if err != nil {
+		return ""
+	}
+	if got < len(usual) || got == n {
+		return string(usual[:got])
+	}
+	rest, _ := fd.ReadMost(len(usual), n-got)
+	return string(usual[:got]) + string(rest)
 }
 
 // readSome reads at most n bytes of a file, "" if it cannot. It never waits:

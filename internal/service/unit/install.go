@@ -94,7 +94,10 @@ func (l madeLink) path() string { return path.Join(l.dir, l.under, l.name) }
 
 // madeLinks lists the links that enabling makes, masks left out.
 func (s *Set) madeLinks() []madeLink {
-	var list []madeLink
+	if s.made != nil {
+		return s.made
+	}
+	list := []madeLink{}
 	read := func(dir, under string) {
 		entries, real := s.tree.list(path.Join(dir, under))
 		for _, e := range entries {
@@ -116,6 +119,7 @@ func (s *Set) madeLinks() []madeLink {
 			}
 		}
 	}
+	s.made = list
 	return list
 }
 

@@ -46,6 +46,7 @@ type Set struct {
 	units    map[string]*Unit    // by their own name
 	names    map[string]string   // any name to the unit's own
 	links    map[string][]string // the other names of a unit; made when first used
+	made     []madeLink          // see madeLinks; nil until first used
 }
 
 // NewSet reads which units there are below fsys, the root of a container. Links
