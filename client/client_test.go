@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -95,6 +96,39 @@ func TestBodies(t *testing.T) {
 	}
 	if n := conns.Load() - before; n > 1 {
 		t.Errorf("%d connections for requests one after the other", n)
+	}
+}
+
+// TestContainerTable: what a table shows is what the whole list says, and a list
+// that is cut off is no shorter list.
+func TestContainerTable(t *testing.T) {
+	const one = `{"Id":"a","Names":["/x"],"Image":"i","ImageID":"d","Command":"c","Created":7,"Ports":[{"IP":"1.2.3.4","PrivatePort":1,"PublicPort":2,"Type":"tcp"}],` +
+		`"SizeRw":3,"SizeRootFs":4,"Status":"Up","Labels":{"l":"[]"},"Mounts":[{"Name":"m"}]}`
+	list := "[" + one + "," + strings.Replace(one, `"a"`, `"b"`, 1) + "]\n"
+	for body, want := range map[string]int{list: 2, "[]\n": 0, "null\n": 0, list[:len(list)-2]: -1, list[:len(one)]: -1, "": -1, "[1]": -1, "x": -1} {
+		c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
+		var rows []*container.Summary
+		err := c.ContainerTable(t.Context(), ListOptions{All: true}, func(s *container.Summary) { rows = append(rows, s) })
+		if want < 0 {
+			if err == nil {
+				t.Errorf("%q is taken: %d rows", body, len(rows))
+			}
+			continue
+		}
+		if err != nil || len(rows) != want {
+			t.Errorf("%q: %d rows, %v", body, len(rows), err)
+			continue
+		}
+		all, err := c.Containers(t.Context(), ListOptions{All: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range all {
+			all[i].Labels, all[i].Mounts = nil, nil
+			if !reflect.DeepEqual(all[i], *rows[i]) {
+				t.Errorf("row %d: %+v, want %+v", i, *rows[i], all[i])
+			}
+		}
 	}
 }
 

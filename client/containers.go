@@ -78,6 +78,56 @@ func (c *Client) Containers(ctx context.Context, o ListOptions) (out []container
 	return out, c.get(ctx, "/containers/json", o.Filters.add(q), &out)
 }
 
+// ContainerTable is Containers with what a table shows and nothing else: of many
+// containers, labels, mounts and networks take most of the time to be read. each
+// gets them one by one; the summary is its to keep.
+func (c *Client) ContainerTable(ctx context.Context, o ListOptions, each func(*container.Summary)) error {
+	q := query("all", flag(o.All), "size", flag(o.Size))
+	if o.Limit > 0 {
+		q.Set("limit", strconv.Itoa(o.Limit))
+	}
+	resp, err := c.do(ctx, &request{method: "GET", path: "/containers/json", query: o.Filters.add(q)})
+	if err != nil {
+		return err
+	}
+	defer resp.end()
+	if err := eachOf(resp, func(row *tableRow) {
+		each(&container.Summary{
+			ID: row.ID, Names: row.Names, Image: row.Image, ImageID: row.ImageID, Command: row.Command, Status: row.Status,
+			Created: row.Created, SizeRw: row.SizeRw, SizeRootFs: row.SizeRootFs, Ports: row.Ports,
+		})
+	}); err != nil {
+		return &LostError{Err: fmt.Errorf("GET /containers/json: %w", err)}
+	}
+	return nil
+}
+
+// tableRow is what a table shows of a container.
+type tableRow struct {
+	ID                              string `json:"Id"`
+	Names                           []string
+	Image, ImageID, Command, Status string
+	Created, SizeRw, SizeRootFs     int64
+	Ports                           []container.PortSummary
+}
+
+// eachOf reads a JSON list without ever holding all of it.
+func eachOf[T any](r io.Reader, each func(*T)) error {
+	d := json.NewDecoder(r)
+	if first, err := d.Token(); err != nil || first == nil { // null is an empty list
+		return unexpected(err)
+	}
+	for d.More() {
+		v := new(T)
+		if err := d.Decode(v); err != nil {
+			return unexpected(err)
+		}
+		each(v)
+	}
+	_, err := d.Token() // its end
+	return unexpected(err)
+}
+
 // ContainerInspect describes a container, with sizes if asked for.
 func (c *Client) ContainerInspect(ctx context.Context, ref string, size bool) (Raw[container.InspectResponse], error) {
 	return raw[container.InspectResponse](ctx, c, ctr(ref, "/json"), query("size", flag(size)))

@@ -54,13 +54,18 @@ silo ps --format 'table {{.Names}}\t{{.Status}}'`,
 		if err != nil {
 			return err
 		}
-		list, err := cl.Containers(c.Context(), o)
+		var rows []*psRow
+		if format == "" || format == "table" {
+			err = cl.ContainerTable(c.Context(), o, func(s *container.Summary) { rows = append(rows, &psRow{c: s, trunc: !noTrunc}) })
+		} else {
+			var list []container.Summary
+			list, err = cl.Containers(c.Context(), o)
+			for i := range list {
+				rows = append(rows, &psRow{c: &list[i], trunc: !noTrunc})
+			}
+		}
 		if err != nil {
 			return err
-		}
-		rows := make([]*psRow, len(list))
-		for i := range list {
-			rows[i] = &psRow{c: list[i], trunc: !noTrunc}
 		}
 		return printRows(a.out, psListing(format, quiet, o.Size), rows)
 	}
@@ -91,7 +96,7 @@ func psListing(format string, quiet, size bool) listing {
 
 // psRow is one line of ps.
 type psRow struct {
-	c     container.Summary
+	c     *container.Summary
 	trunc bool
 }
 
