@@ -97,5 +97,6 @@ func (m *Message) parsePlain(text []byte) bool {
 	}
 	body, ok := bytes.CutSuffix(rest, []byte(`}`))
 	m.Body = body
-	return ok && json.Valid(body)
+	// Package json leaves out blanks around a body.
+	return ok && len(bytes.TrimSpace(body)) == len(body) && json.Valid(body)
 }

@@ -40,6 +40,7 @@ func FuzzMessage(f *testing.F) {
 	for _, s := range []string{
 		`{"ID":1,"Op":"done","Body":{"PID":7}}`, `{"Op":"exit"}`, `{"ID":1,"Op":"done","Body":{},"ID":2,"Op":"exit","Body":{}}`,
 		`{"ID":1,"Op":"done","Error":{"Kind":1,"Text":"x"}}`, `{"Op":"a","Body":{}}}`, `{"Op":"a","Body":{}`, `{"ID":01,"Op":"a"}`, ` {"Op":"a"}`, `{"ID":-1,"Op":"a"}`, `{"id":3,"op":"a"}`,
+		`{"Op":"","Body":{} }`, `{"Op":"a","Body": 1}`,
 	} {
 		f.Add([]byte(s))
 	}
