@@ -69,24 +69,25 @@ type ListOptions struct {
 	Filters   Filters
 }
 
-// Containers lists containers, newest first.
-func (c *Client) Containers(ctx context.Context, o ListOptions) (out []container.Summary, err error) {
+// query is how the API takes the options.
+func (o ListOptions) query() url.Values {
 	q := query("all", flag(o.All), "size", flag(o.Size))
 	if o.Limit > 0 {
 		q.Set("limit", strconv.Itoa(o.Limit))
 	}
-	return out, c.get(ctx, "/containers/json", o.Filters.add(q), &out)
+	return o.Filters.add(q)
+}
+
+// Containers lists containers, newest first.
+func (c *Client) Containers(ctx context.Context, o ListOptions) (out []container.Summary, err error) {
+	return out, c.get(ctx, "/containers/json", o.query(), &out)
 }
 
 // ContainerTable is Containers with what a table shows and nothing else: of many
 // containers, labels, mounts and networks take most of the time to be read. each
 // gets them one by one; the summary is its to keep.
 func (c *Client) ContainerTable(ctx context.Context, o ListOptions, each func(*container.Summary)) error {
-	q := query("all", flag(o.All), "size", flag(o.Size))
-	if o.Limit > 0 {
-		q.Set("limit", strconv.Itoa(o.Limit))
-	}
-	resp, err := c.do(ctx, &request{method: "GET", path: "/containers/json", query: o.Filters.add(q)})
+	resp, err := c.do(ctx, &request{method: "GET", path: "/containers/json", query: o.query()})
 	if err != nil {
 		return err
 	}
