@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"silo/api"
+	"silo/internal/listing"
 )
 
 func cmdDisk(a *app) *cobra.Command {
@@ -33,7 +34,7 @@ func diskList(a *app) *cobra.Command {
 		for i := range list {
 			rows[i] = &diskRow{list[i], !o.noTrunc}
 		}
-		l := listing{
+		l := rowFormat{
 			columns: []string{"Container", "Name", "Device", "Size", "Allocated", "Path"},
 			headers: map[string]string{
 				"Container": "CONTAINER", "Name": "NAME", "Device": "DEVICE", "Size": "SIZE", "Allocated": "ALLOCATED",
@@ -60,7 +61,7 @@ func (*diskRow) isRow() {}
 // Container is the id of its container.
 func (r *diskRow) Container() string {
 	if r.trunc {
-		return shortID(r.d.Container)
+		return listing.ShortID(r.d.Container)
 	}
 	return r.d.Container
 }

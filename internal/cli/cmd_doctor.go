@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"silo/api"
+	"silo/internal/listing"
 )
 
 func cmdDoctor(a *app) *cobra.Command {
@@ -56,7 +57,7 @@ func (a *app) printChecks(format string, checks []api.Check) error {
 }
 
 func printDoctor(w io.Writer, checks []api.Check) error {
-	return tabulate(w, func(w io.Writer) {
+	return listing.Tabulate(w, func(w io.Writer) {
 		fmt.Fprintln(w, "CHECK\tANSWER\tDETAIL")
 		for _, k := range checks {
 			fmt.Fprintf(w, "%s\t%s\t%s\n", k.Name, k.Answer, k.Detail)

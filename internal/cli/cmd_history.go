@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"silo/client/image"
+	"silo/internal/listing"
 )
 
 func cmdHistory(a *app) *cobra.Command {
@@ -35,7 +36,7 @@ func cmdHistory(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		l := listing{
+		l := rowFormat{
 			columns: []string{"ID", "CreatedSince", "CreatedBy", "Size", "Comment"},
 			headers: map[string]string{
 				"ID": "IMAGE", "CreatedSince": "CREATED", "CreatedAt": "CREATED AT", "CreatedBy": "CREATED BY",
@@ -66,7 +67,7 @@ func (*historyRow) isRow() {}
 // ID is the id of the image after the step, or <missing>.
 func (r *historyRow) ID() string {
 	if r.trunc && r.h.ID != "<missing>" {
-		return shortID(r.h.ID)
+		return listing.ShortID(r.h.ID)
 	}
 	return r.h.ID
 }
@@ -79,14 +80,14 @@ func (r *historyRow) CreatedSince() string {
 	if !r.human {
 		return r.CreatedAt()
 	}
-	return ago(time.Unix(r.h.Created, 0))
+	return listing.Ago(time.Unix(r.h.Created, 0))
 }
 
 // CreatedBy is the step.
 func (r *historyRow) CreatedBy() string {
 	s := strings.ReplaceAll(r.h.CreatedBy, "\t", " ")
 	if r.trunc {
-		return ellipsis(s, 45)
+		return listing.Ellipsis(s, 45)
 	}
 	return s
 }
@@ -96,7 +97,7 @@ func (r *historyRow) Size() string {
 	if !r.human {
 		return fmt.Sprint(r.h.Size)
 	}
-	return size3(r.h.Size)
+	return listing.Size(r.h.Size)
 }
 
 // Comment is its note.

@@ -10,6 +10,7 @@ import (
 
 	"silo/client"
 	"silo/client/image"
+	"silo/internal/listing"
 )
 
 func cmdImages(a *app) *cobra.Command {
@@ -48,7 +49,7 @@ silo images --format '{{.Repository}}:{{.Tag}} {{.Size}}' --filter dangling=fals
 		if err != nil {
 			return err
 		}
-		l := listing{
+		l := rowFormat{
 			columns: []string{"Repository", "Tag", "ID", "CreatedSince", "Size"},
 			headers: map[string]string{
 				"ID": "IMAGE ID", "Repository": "REPOSITORY", "Tag": "TAG", "Digest": "DIGEST", "CreatedSince": "CREATED",
@@ -76,14 +77,14 @@ func imageRows(list []image.Summary, trunc, digests bool) []*imageRow {
 		names := 0
 		digestOf := map[string]string{}
 		for _, d := range im.RepoDigests {
-			repo, _, digest := splitName(familiarDigest(d))
+			repo, _, digest := listing.SplitName(familiarDigest(d))
 			digestOf[repo] = digest
 		}
 		for _, t := range im.RepoTags {
 			if t == "<none>:<none>" {
 				continue
 			}
-			repo, tag, _ := splitName(familiarName(t))
+			repo, tag, _ := listing.SplitName(listing.FamiliarName(t))
 			r := &imageRow{i: im, trunc: trunc, repo: repo, tag: tag, digest: "<none>"}
 			if d := digestOf[repo]; d != "" {
 				r.digest = d
@@ -108,8 +109,8 @@ func imageRows(list []image.Summary, trunc, digests bool) []*imageRow {
 
 // familiarDigest is familiarName that keeps the digest.
 func familiarDigest(s string) string {
-	_, _, digest := splitName(s)
-	return familiarName(s) + "@" + digest
+	_, _, digest := listing.SplitName(s)
+	return listing.FamiliarName(s) + "@" + digest
 }
 
 // imageRow is one line of images.
@@ -124,7 +125,7 @@ func (*imageRow) isRow() {}
 // ID is the image's id.
 func (r *imageRow) ID() string {
 	if r.trunc {
-		return shortID(r.i.ID)
+		return listing.ShortID(r.i.ID)
 	}
 	return r.i.ID
 }
@@ -139,13 +140,13 @@ func (r *imageRow) Tag() string { return r.tag }
 func (r *imageRow) Digest() string { return r.digest }
 
 // CreatedSince is how long ago the image was made.
-func (r *imageRow) CreatedSince() string { return ago(time.Unix(r.i.Created, 0)) }
+func (r *imageRow) CreatedSince() string { return listing.Ago(time.Unix(r.i.Created, 0)) }
 
 // CreatedAt is when the image was made.
 func (r *imageRow) CreatedAt() string { return time.Unix(r.i.Created, 0).String() }
 
 // Size is its size.
-func (r *imageRow) Size() string { return size3(r.i.Size) }
+func (r *imageRow) Size() string { return listing.Size(r.i.Size) }
 
 // VirtualSize is its size.
 func (r *imageRow) VirtualSize() string { return r.Size() }

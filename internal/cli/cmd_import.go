@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"silo/internal/listing"
 )
 
 func cmdImport(a *app) *cobra.Command {
@@ -34,7 +36,7 @@ silo import --change 'CMD ["bash"]' rootfs.tar shell`,
 		var repo, tag string
 		if len(args) == 2 {
 			var digest string
-			if repo, tag, digest = splitName(args[1]); digest != "" {
+			if repo, tag, digest = listing.SplitName(args[1]); digest != "" {
 				return fmt.Errorf("import: %q: a name with a digest cannot be given", args[1])
 			}
 		}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/spf13/cobra"
+
+	"silo/internal/listing"
 )
 
 func cmdNetwork(a *app) *cobra.Command {
@@ -28,7 +30,7 @@ func cmdNetwork(a *app) *cobra.Command {
 		for i := range list {
 			rows[i] = &networkRow{n: list[i], trunc: !o.noTrunc}
 		}
-		l := listing{
+		l := rowFormat{
 			columns: []string{"ID", "Name", "Driver", "Scope"},
 			headers: map[string]string{
 				"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE", "IPv4": "IPV4", "IPv6": "IPV6",
@@ -59,7 +61,7 @@ func (*networkRow) isRow() {}
 // ID is the network's id.
 func (r *networkRow) ID() string {
 	if r.trunc {
-		return shortID(r.n.ID)
+		return listing.ShortID(r.n.ID)
 	}
 	return r.n.ID
 }
@@ -83,7 +85,7 @@ func (r *networkRow) IPv6() string { return strconv.FormatBool(r.n.EnableIPv6) }
 func (r *networkRow) Internal() string { return strconv.FormatBool(r.n.Internal) }
 
 // Labels are all labels.
-func (r *networkRow) Labels() string { return labelText(r.n.Labels) }
+func (r *networkRow) Labels() string { return listing.Labels(r.n.Labels) }
 
 // Label is one label.
 func (r *networkRow) Label(name string) string { return r.n.Labels[name] }

@@ -1,8 +1,8 @@
 package cli
 
 import (
-	"fmt"
-	"net"
+	"context"
+	"io"
 	"sort"
 	"strconv"
 	"strings"
@@ -12,6 +12,7 @@ import (
 
 	"silo/client"
 	"silo/client/container"
+	"silo/internal/listing"
 )
 
 func cmdPs(a *app) *cobra.Command {
@@ -54,20 +55,39 @@ silo ps --format 'table {{.Names}}\t{{.Status}}'`,
 		if err != nil {
 			return err
 		}
-		var rows []*psRow
 		if format == "" || format == "table" {
-			err = cl.ContainerTable(c.Context(), o, func(s *container.Summary) { rows = append(rows, &psRow{c: s, trunc: !noTrunc}) })
-		} else {
-			var list []container.Summary
-			list, err = cl.Containers(c.Context(), o)
-			for i := range list {
-				rows = append(rows, &psRow{c: &list[i], trunc: !noTrunc})
-			}
+			return printContainers(c.Context(), a.out, cl, o, listing.ContainersOptions{Quiet: quiet, NoTrunc: noTrunc, Size: o.Size})
 		}
+		list, err := cl.Containers(c.Context(), o)
 		if err != nil {
 			return err
 		}
-		return printRows(a.out, psListing(format, quiet, o.Size), rows)
+		rows := make([]*psRow, len(list))
+		for i := range list {
+			rows[i] = &psRow{listing.ContainerRow{C: listed(&list[i]), NoTrunc: noTrunc}, &list[i]}
+		}
+		return printRows(a.out, rowFormat{headers: psHeaders, format: format}, rows)
+	}
+	return c
+}
+
+// printContainers prints a table, or ids.
+func printContainers(ctx context.Context, w io.Writer, cl *client.Client, o client.ListOptions, look listing.ContainersOptions) error {
+	var list []listing.Container
+	if err := cl.ContainerTable(ctx, o, func(s *container.Summary) { list = append(list, *listed(s)) }); err != nil {
+		return err
+	}
+	return listing.Containers(w, list, look)
+}
+
+// listed is what a table shows of a container.
+func listed(s *container.Summary) *listing.Container {
+	c := &listing.Container{
+		ID: s.ID, Image: s.Image, ImageID: s.ImageID, Command: s.Command, Status: s.Status, Names: s.Names,
+		Created: s.Created, SizeRw: s.SizeRw, SizeRootFs: s.SizeRootFs,
+	}
+	for _, p := range s.Ports {
+		c.Ports = append(c.Ports, listing.Port(p))
 	}
 	return c
 }
@@ -75,96 +95,29 @@ silo ps --format 'table {{.Names}}\t{{.Status}}'`,
 // formatHelp describes --format of listings.
 const formatHelp = `Print "table", "json", "table TEMPLATE" or a Go template`
 
-func psListing(format string, quiet, size bool) listing {
-	l := listing{
-		columns: []string{"ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"},
-		headers: map[string]string{
-			"ID": "CONTAINER ID", "Names": "NAMES", "Image": "IMAGE", "Command": "COMMAND", "CreatedAt": "CREATED AT",
-			"RunningFor": "CREATED", "Ports": "PORTS", "State": "STATE", "Status": "STATUS", "Size": "SIZE", "Labels": "LABELS",
-			"Mounts": "MOUNTS", "LocalVolumes": "LOCAL VOLUMES", "Networks": "NETWORKS", "HealthStatus": "HEALTH STATUS",
-		},
-		format: format,
-	}
-	if size {
-		l.columns = append(l.columns, "Size")
-	}
-	if quiet {
-		l.quiet = "ID"
-	}
-	return l
+// psHeaders are the headings of the fields of psRow.
+var psHeaders = map[string]string{
+	"ID": "CONTAINER ID", "Names": "NAMES", "Image": "IMAGE", "Command": "COMMAND", "CreatedAt": "CREATED AT",
+	"RunningFor": "CREATED", "Ports": "PORTS", "State": "STATE", "Status": "STATUS", "Size": "SIZE", "Labels": "LABELS",
+	"Mounts": "MOUNTS", "LocalVolumes": "LOCAL VOLUMES", "Networks": "NETWORKS", "HealthStatus": "HEALTH STATUS",
 }
 
-// psRow is one line of ps.
+// psRow is one line of ps: the columns of its table, and more.
 type psRow struct {
-	c     *container.Summary
-	trunc bool
+	listing.ContainerRow
+	c *container.Summary
 }
 
 func (*psRow) isRow() {}
 
-// ID is the container's id.
-func (r *psRow) ID() string {
-	if r.trunc {
-		return shortID(r.c.ID)
-	}
-	return r.c.ID
-}
-
-// Names are the container's names.
-func (r *psRow) Names() string {
-	names := make([]string, len(r.c.Names))
-	for i, n := range r.c.Names {
-		names[i] = strings.TrimPrefix(n, "/")
-	}
-	return strings.Join(names, ",")
-}
-
-// Image is the image as it was named at creation.
-func (r *psRow) Image() string {
-	switch {
-	case r.c.Image == "":
-		return "<no image>"
-	case !r.trunc:
-		return r.c.Image
-	case shortID(r.c.ImageID) == shortID(r.c.Image):
-		return shortID(r.c.Image)
-	}
-	return familiarName(r.c.Image)
-}
-
-// Command is the command, quoted.
-func (r *psRow) Command() string {
-	if r.trunc {
-		return strconv.Quote(ellipsis(r.c.Command, 20))
-	}
-	return strconv.Quote(r.c.Command)
-}
-
 // CreatedAt is when the container was made.
 func (r *psRow) CreatedAt() string { return time.Unix(r.c.Created, 0).String() }
-
-// RunningFor is how long ago the container was made.
-func (r *psRow) RunningFor() string { return ago(time.Unix(r.c.Created, 0)) }
-
-// Ports are its published and exposed ports.
-func (r *psRow) Ports() string { return portsText(r.c.Ports) }
 
 // State is one word: running, exited …
 func (r *psRow) State() string { return string(r.c.State) }
 
-// Status is the state in words.
-func (r *psRow) Status() string { return r.c.Status }
-
-// Size is what the container wrote, and with its image.
-func (r *psRow) Size() string {
-	if r.c.SizeRootFs > 0 {
-		return fmt.Sprintf("%s (virtual %s)", size3(r.c.SizeRw), size3(r.c.SizeRootFs))
-	}
-	return size3(r.c.SizeRw)
-}
-
 // Labels are all labels.
-func (r *psRow) Labels() string { return labelText(r.c.Labels) }
+func (r *psRow) Labels() string { return listing.Labels(r.c.Labels) }
 
 // Label is one label.
 func (r *psRow) Label(name string) string { return r.c.Labels[name] }
@@ -177,8 +130,8 @@ func (r *psRow) Mounts() string {
 		if name == "" {
 			name = m.Source
 		}
-		if r.trunc {
-			name = ellipsis(name, 15)
+		if !r.NoTrunc {
+			name = listing.Ellipsis(name, 15)
 		}
 		out = append(out, name)
 	}
@@ -215,58 +168,4 @@ func (r *psRow) HealthStatus() string {
 		return ""
 	}
 	return string(r.c.Health.Status)
-}
-
-// portsText shows ports as Docker does: runs of the same number on both sides
-// are joined.
-func portsText(ports []container.PortSummary) string {
-	ports = append([]container.PortSummary(nil), ports...)
-	sort.Slice(ports, func(i, j int) bool {
-		a, b := ports[i], ports[j]
-		switch {
-		case a.PrivatePort != b.PrivatePort:
-			return a.PrivatePort < b.PrivatePort
-		case a.IP != b.IP:
-			return a.IP.String() < b.IP.String()
-		case a.PublicPort != b.PublicPort:
-			return a.PublicPort < b.PublicPort
-		}
-		return a.Type < b.Type
-	})
-	type run struct {
-		host, proto string
-		first, last uint16
-	}
-	var runs []*run
-	open := map[string]*run{}
-	var mapped []string
-	for _, p := range ports {
-		host := ""
-		if p.IP.IsValid() {
-			host = p.IP.String()
-			if p.PublicPort != p.PrivatePort {
-				mapped = append(mapped, fmt.Sprintf("%s->%d/%s", net.JoinHostPort(host, strconv.Itoa(int(p.PublicPort))), p.PrivatePort, p.Type))
-				continue
-			}
-		}
-		key := host + "/" + p.Type
-		if r := open[key]; r != nil && r.last+1 == p.PrivatePort {
-			r.last++
-			continue
-		}
-		open[key] = &run{host: host, proto: p.Type, first: p.PrivatePort, last: p.PrivatePort}
-		runs = append(runs, open[key])
-	}
-	var out []string
-	for _, r := range runs {
-		s := strconv.Itoa(int(r.first))
-		if r.first != r.last {
-			s += "-" + strconv.Itoa(int(r.last))
-		}
-		if r.host != "" {
-			s = net.JoinHostPort(r.host, s) + "->" + s
-		}
-		out = append(out, s+"/"+r.proto)
-	}
-	return strings.Join(append(out, mapped...), ", ")
 }

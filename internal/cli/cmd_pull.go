@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/internal/listing"
 )
 
 func cmdPull(a *app) *cobra.Command {
@@ -48,7 +49,7 @@ func (a *app) pull(ctx context.Context, c *client.Client, image, platform string
 	if err != nil {
 		return err
 	}
-	repo, tag, digest := splitName(image)
+	repo, tag, digest := listing.SplitName(image)
 	switch {
 	case digest != "":
 		tag = digest
@@ -67,8 +68,8 @@ func (a *app) pull(ctx context.Context, c *client.Client, image, platform string
 
 // fullName is a name with its registry and tag.
 func fullName(image string) string {
-	repo, tag, _ := splitName(familiarName(image))
-	_, _, digest := splitName(image)
+	repo, tag, _ := listing.SplitName(listing.FamiliarName(image))
+	_, _, digest := listing.SplitName(image)
 	if registryOf(repo) == "docker.io" {
 		if !strings.Contains(repo, "/") {
 			repo = "library/" + repo

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"silo/internal/listing"
 )
 
 func cmdPush(a *app) *cobra.Command {
@@ -34,7 +36,7 @@ func cmdPush(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		repo, tag, _ := splitName(args[0])
+		repo, tag, _ := listing.SplitName(args[0])
 		if tag == "" {
 			tag = "latest"
 			if !quiet {

@@ -11,6 +11,7 @@ import (
 
 	"silo/api"
 	"silo/client"
+	"silo/internal/listing"
 )
 
 func cmdService(a *app) *cobra.Command {
@@ -50,7 +51,7 @@ func serviceList(a *app) *cobra.Command {
 				rows = append(rows, &serviceRow{s})
 			}
 		}
-		l := listing{
+		l := rowFormat{
 			columns: []string{"Name", "Status", "Enabled", "PID", "Since", "Description"},
 			headers: map[string]string{
 				"Name": "NAME", "Status": "STATUS", "Enabled": "ENABLED", "PID": "PID", "Since": "SINCE", "Description": "DESCRIPTION",
@@ -136,7 +137,7 @@ func (r *serviceRow) Since() string {
 	if r.s.Since.IsZero() {
 		return ""
 	}
-	return ago(r.s.Since)
+	return listing.Ago(r.s.Since)
 }
 
 // SinceAt is when its status began.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"silo/api"
+	"silo/internal/listing"
 )
 
 func cmdSession(a *app) *cobra.Command {
@@ -34,7 +35,7 @@ func cmdSession(a *app) *cobra.Command {
 		for i := range list {
 			rows[i] = &sessionRow{list[i], !o.noTrunc}
 		}
-		l := listing{
+		l := rowFormat{
 			columns: []string{"Number", "Container", "Name", "IDs", "Processes", "CPU", "Memory", "Since"},
 			headers: map[string]string{
 				"Number": "SESSION", "Container": "CONTAINER", "Name": "NAME", "IDs": "IDS", "Processes": "PROCESSES",
@@ -64,7 +65,7 @@ func (r *sessionRow) Number() string { return strconv.FormatUint(uint64(r.s.Numb
 // Container is the id of its container, or nothing for the host's.
 func (r *sessionRow) Container() string {
 	if r.trunc {
-		return shortID(r.s.Container)
+		return listing.ShortID(r.s.Container)
 	}
 	return r.s.Container
 }
@@ -90,7 +91,7 @@ func (r *sessionRow) CPU() string { return cpuTime(r.s.CPU) }
 func (r *sessionRow) Memory() string { return units.BytesSize(float64(r.s.Memory)) }
 
 // Since is how long ago it began.
-func (r *sessionRow) Since() string { return ago(r.s.Since) }
+func (r *sessionRow) Since() string { return listing.Ago(r.s.Since) }
 
 // SinceAt is when it began.
 func (r *sessionRow) SinceAt() string { return r.s.Since.Format(time.RFC3339) }

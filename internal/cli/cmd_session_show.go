@@ -13,6 +13,7 @@ import (
 
 	"silo/api"
 	"silo/client"
+	"silo/internal/listing"
 )
 
 func cmdSessionShow(a *app) *cobra.Command {
@@ -55,16 +56,16 @@ func printSession(w io.Writer, d *api.SessionDetail) error {
 	owner := "the host"
 	switch {
 	case d.Container != "":
-		owner = fmt.Sprintf("container %s (%s), user ids %d-%d", strings.TrimPrefix(d.Name, "/"), shortID(d.Container), d.IDRange.First, uint64(d.IDRange.First)+uint64(d.IDRange.Count)-1)
+		owner = fmt.Sprintf("container %s (%s), user ids %d-%d", strings.TrimPrefix(d.Name, "/"), listing.ShortID(d.Container), d.IDRange.First, uint64(d.IDRange.First)+uint64(d.IDRange.Count)-1)
 	case d.Number != 0:
 		owner = "a login on the host"
 	}
 	fmt.Fprintf(w, "session %d of %s: %d processes, %s of processor time, %s\n", d.Number, owner, d.Processes, cpuTime(d.CPU), units.BytesSize(float64(d.Memory)))
 	slices.SortFunc(d.List, func(x, y api.ProcessView) int { return x.PID - y.PID })
-	return tabulate(w, func(w io.Writer) {
+	return listing.Tabulate(w, func(w io.Writer) {
 		fmt.Fprintln(w, "PROCESS\tPARENT\tUSER\tSTATE\tCPU TIME\tMEMORY\tNAME\tEXECUTABLE")
 		for _, p := range d.List {
-			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", p.PID, p.Parent, accountText(p.User, int64(p.UID)), p.State, cpuTime(p.CPU), units.BytesSize(float64(p.Memory)), p.Name, p.Executable)
+			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", p.PID, p.Parent, listing.Account(p.User, int64(p.UID)), p.State, cpuTime(p.CPU), units.BytesSize(float64(p.Memory)), p.Name, p.Executable)
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"silo/client"
 	"silo/client/container"
+	"silo/internal/listing"
 )
 
 func cmdStats(a *app) *cobra.Command {
@@ -204,7 +205,7 @@ func (w *watcher) print(out io.Writer) error {
 		rows[i] = w.rows[n]
 	}
 	w.mu.Unlock()
-	return printRows(out, listing{
+	return printRows(out, rowFormat{
 		columns: []string{"ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"},
 		headers: map[string]string{
 			"Container": "CONTAINER", "Name": "NAME", "ID": "CONTAINER ID", "CPUPerc": "CPU %", "MemUsage": "MEM USAGE / LIMIT",
@@ -267,7 +268,7 @@ func (r *statsRow) ID() string {
 		id = r.ref
 	}
 	if r.trunc {
-		return shortID(id)
+		return listing.ShortID(id)
 	}
 	return id
 }

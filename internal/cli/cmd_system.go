@@ -32,7 +32,7 @@ func cmdDf(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printRows(a.out, listing{
+		return printRows(a.out, rowFormat{
 			columns: []string{"Type", "TotalCount", "Active", "Size", "Reclaimable"},
 			headers: map[string]string{
 				"Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SIZE", "Reclaimable": "RECLAIMABLE",

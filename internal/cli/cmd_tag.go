@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"silo/internal/listing"
 )
 
 func cmdTag(a *app) *cobra.Command {
@@ -19,7 +21,7 @@ func cmdTag(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		repo, tag, digest := splitName(args[1])
+		repo, tag, digest := listing.SplitName(args[1])
 		if digest != "" {
 			return fmt.Errorf("tag %q: a name with a digest cannot be given", args[1])
 		}

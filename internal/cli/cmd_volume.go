@@ -9,6 +9,7 @@ import (
 
 	"silo/client"
 	"silo/client/volume"
+	"silo/internal/listing"
 )
 
 func cmdVolume(a *app) *cobra.Command {
@@ -71,7 +72,7 @@ func volumeList(a *app) *cobra.Command {
 		for _, w := range list.Warnings {
 			fmt.Fprintf(a.err, "WARNING: %s\n", w)
 		}
-		l := listing{
+		l := rowFormat{
 			columns: []string{"Driver", "Name"},
 			headers: map[string]string{
 				"Driver": "DRIVER", "Name": "VOLUME NAME", "Scope": "SCOPE", "Mountpoint": "MOUNTPOINT", "Labels": "LABELS",
@@ -105,7 +106,7 @@ func (r *volumeRow) Scope() string { return r.v.Scope }
 func (r *volumeRow) Mountpoint() string { return r.v.Mountpoint }
 
 // Labels are all labels.
-func (r *volumeRow) Labels() string { return labelText(r.v.Labels) }
+func (r *volumeRow) Labels() string { return listing.Labels(r.v.Labels) }
 
 // Label is one label.
 func (r *volumeRow) Label(name string) string { return r.v.Labels[name] }
@@ -123,7 +124,7 @@ func (r *volumeRow) Size() string {
 	if r.v.UsageData == nil {
 		return "N/A"
 	}
-	return size3(r.v.UsageData.Size)
+	return listing.Size(r.v.UsageData.Size)
 }
 
 func volumeRemove(a *app) *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"silo/client"
+	"silo/internal/listing"
 )
 
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
@@ -44,7 +45,7 @@ func (a *app) completeImages(n int) completer {
 		var out []string
 		for _, i := range list {
 			for _, t := range i.RepoTags {
-				out = append(out, strings.TrimSuffix(familiarName(t), ":latest"))
+				out = append(out, strings.TrimSuffix(listing.FamiliarName(t), ":latest"))
 			}
 		}
 		return out

@@ -8,18 +8,15 @@ import (
 	"reflect"
 	"sort"
 	"strings"
-	"text/tabwriter"
 	"text/template"
-	"time"
-	"unicode/utf8"
 
-	"github.com/docker/go-units"
+	"silo/internal/listing"
 )
 
-// listing prints rows as a table, or each as a template or as JSON. A row is a
+// rowFormat prints rows as a table, or each as a template or as JSON. A row is a
 // pointer to a struct whose methods are the fields: those without arguments
 // and with one result.
-type listing struct {
+type rowFormat struct {
 	columns []string          // of the table: names of methods
 	headers map[string]string // heading of each field
 	format  string            // --format; "" is the table
@@ -27,7 +24,7 @@ type listing struct {
 }
 
 // print writes the rows.
-func printRows[T any](w io.Writer, l listing, rows []T) error {
+func printRows[T any](w io.Writer, l rowFormat, rows []T) error {
 	if l.quiet != "" && (l.format == "" || l.format == "table") {
 		l.format = "{{." + l.quiet + "}}"
 	}
@@ -45,8 +42,8 @@ func printRows[T any](w io.Writer, l listing, rows []T) error {
 	return printTemplate(w, l, rows)
 }
 
-func printTable[T any](w io.Writer, l listing, rows []T) error {
-	return tabulate(w, func(w io.Writer) {
+func printTable[T any](w io.Writer, l rowFormat, rows []T) error {
+	return listing.Tabulate(w, func(w io.Writer) {
 		line := make([]string, len(l.columns))
 		for i, c := range l.columns {
 			line[i] = l.headers[c]
@@ -62,14 +59,7 @@ func printTable[T any](w io.Writer, l listing, rows []T) error {
 	})
 }
 
-// tabulate lines up the columns that f writes, as Docker's tables.
-func tabulate(w io.Writer, f func(io.Writer)) error {
-	t := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
-	f(t)
-	return t.Flush()
-}
-
-func printTemplate[T any](w io.Writer, l listing, rows []T) error {
+func printTemplate[T any](w io.Writer, l rowFormat, rows []T) error {
 	text, table := strings.CutPrefix(l.format, "table")
 	text = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(strings.Trim(text, " "))
 	t, err := parseTemplate(text)
@@ -87,7 +77,7 @@ func printTemplate[T any](w io.Writer, l listing, rows []T) error {
 		_, err := body.WriteTo(w)
 		return err
 	}
-	return tabulate(w, func(w io.Writer) {
+	return listing.Tabulate(w, func(w io.Writer) {
 		// Headings stay as they are, whatever the template makes of values.
 		// A field of a field has none.
 		_ = t.Funcs(headerFuncs()).Execute(w, header(l.headers))
@@ -215,42 +205,4 @@ func joinAny(v any, sep string) (string, error) {
 		return "", fmt.Errorf("join takes a list, not %T", v)
 	}
 	return strings.Join(parts, sep), nil
-}
-
-// shortID cuts an id to 12 digits, without the name of its hash.
-func shortID(id string) string {
-	if _, rest, ok := strings.Cut(id, ":"); ok {
-		id = rest
-	}
-	return id[:min(len(id), 12)]
-}
-
-// ellipsis cuts a text to n characters, the last a … if some are missing.
-func ellipsis(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	r := []rune(s)
-	return string(r[:n-1]) + "…"
-}
-
-// ago tells how long ago a time was, in words.
-func ago(t time.Time) string {
-	if t.IsZero() || t.Unix() <= 0 {
-		return "N/A"
-	}
-	return units.HumanDuration(time.Since(t)) + " ago"
-}
-
-// size3 shows a number of bytes with three digits, in powers of 1000.
-func size3(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
-
-// labelText shows labels in order.
-func labelText(m map[string]string) string {
-	out := make([]string, 0, len(m))
-	for k, v := range m {
-		out = append(out, k+"="+v)
-	}
-	sort.Strings(out)
-	return strings.Join(out, ",")
 }

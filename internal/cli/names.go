@@ -2,20 +2,6 @@ package cli
 
 import "strings"
 
-// Image names are read here and not with distribution/reference, whose regular
-// expressions cost most of a millisecond at each start. Nothing is refused:
-// the daemon judges.
-
-// splitName cuts an image name into repository, tag and digest; tag and digest
-// may be empty.
-func splitName(s string) (repo, tag, digest string) {
-	s, digest, _ = strings.Cut(s, "@")
-	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, '/') {
-		return s[:i], s[i+1:], digest
-	}
-	return s, "", digest
-}
-
 // registryOf gives the registry of an image name, docker.io if it has none.
 func registryOf(name string) string {
 	first, _, ok := strings.Cut(name, "/")
@@ -23,22 +9,4 @@ func registryOf(name string) string {
 		return "docker.io"
 	}
 	return first
-}
-
-// familiarName leaves out what a user need not type, and a digest.
-func familiarName(s string) string {
-	if strings.HasPrefix(s, "sha256:") {
-		return s
-	}
-	repo, tag, _ := splitName(s)
-	for _, prefix := range []string{"docker.io/library/", "docker.io/"} {
-		if rest, ok := strings.CutPrefix(repo, prefix); ok {
-			repo = rest
-			break
-		}
-	}
-	if tag != "" {
-		return repo + ":" + tag
-	}
-	return repo
 }

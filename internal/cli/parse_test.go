@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"silo/internal/listing"
 )
 
 // jsonOf shows a value as its JSON, the form that the daemon gets.
@@ -214,11 +216,11 @@ func TestSmallParsers(t *testing.T) {
 		{"registry", plain(registryOf), "localhost/core", `"localhost"`},
 		{"registry", plain(registryOf), "host:5000/core:1", `"host:5000"`},
 		{"registry", plain(registryOf), "ghcr.io/a/b@sha256:00", `"ghcr.io"`},
-		{"familiar", plain(familiarName), "docker.io/library/core:1", `"core:1"`},
-		{"familiar", plain(familiarName), "docker.io/user/core", `"user/core"`},
-		{"familiar", plain(familiarName), "host:5000/core", `"host:5000/core"`},
-		{"familiar", plain(familiarName), "core:1@sha256:00", `"core:1"`},
-		{"familiar", plain(familiarName), "sha256:00", `"sha256:00"`},
+		{"familiar", plain(listing.FamiliarName), "docker.io/library/core:1", `"core:1"`},
+		{"familiar", plain(listing.FamiliarName), "docker.io/user/core", `"user/core"`},
+		{"familiar", plain(listing.FamiliarName), "host:5000/core", `"host:5000/core"`},
+		{"familiar", plain(listing.FamiliarName), "core:1@sha256:00", `"core:1"`},
+		{"familiar", plain(listing.FamiliarName), "sha256:00", `"sha256:00"`},
 		{"full", plain(fullName), "core", `"docker.io/library/core:latest"`},
 		{"full", plain(fullName), "user/core:1", `"docker.io/user/core:1"`},
 		{"full", plain(fullName), "host:5000/core@sha256:00", `"host:5000/core@sha256:00"`},
