@@ -96,7 +96,7 @@ func (b *bench) serviceStart() (took time.Duration, pssOfAgent int, err error) {
 		}
 		time.Sleep(servicesPoll)
 	}
-	for _, pid := range children(b.d.keeper()) {
+	for _, pid := range agents(b.d.keeper()) {
 		pssOfAgent = max(pssOfAgent, pss(pid))
 	}
 	return took, pssOfAgent, b.d.removeAll(b.ctx)

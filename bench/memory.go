@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,7 +42,7 @@ func (u use) sum() int { return u.agents + u.keeper + u.daemon }
 func (d *daemon) memory() use {
 	keeper := d.keeper()
 	u := use{keeper: pss(keeper), daemon: pss(d.cmd.Process.Pid)}
-	for _, pid := range children(keeper) {
+	for _, pid := range agents(keeper) {
 		u.agents += pss(pid)
 	}
 	return u
@@ -57,6 +58,16 @@ func pss(pid int) int {
 		}
 	}
 	return 0
+}
+
+// agents lists the keeper's agents: not a child that is the keeper itself still,
+// between fork and exec.
+func agents(keeper int) []int {
+	own, _ := os.ReadFile("/proc/" + strconv.Itoa(keeper) + "/comm")
+	return slices.DeleteFunc(children(keeper), func(pid int) bool {
+		comm, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+		return string(comm) == string(own)
+	})
 }
 
 // children lists the processes whose parent is pid.

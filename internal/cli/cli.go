@@ -133,6 +133,10 @@ func (a *app) run(ctx context.Context, args []string) (code int) {
 // is run here, in cobra's order, without what cobra does first to find it: help
 // and completion commands, and a search for flags among the arguments.
 func (a *app) execute(ctx context.Context, args []string) error {
+	if rest := early.Unwritten(); len(rest) > 0 {
+		_, err := a.out.Write(rest)
+		return err
+	}
 	name := commandName(args)
 	root := a.tree(name)
 	root.SetIn(a.in)

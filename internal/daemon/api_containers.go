@@ -42,6 +42,9 @@ func (s *Server) containerList(w *response, r *request) error {
 	if err != nil {
 		return err
 	}
+	if r.wantsText() {
+		return writeContainers(w, r, list)
+	}
 	if list == nil {
 		list = []container.Summary{}
 	}

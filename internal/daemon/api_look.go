@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 
@@ -8,12 +9,16 @@ import (
 
 	"silo/api"
 	"silo/internal/errs"
+	"silo/internal/listing"
 )
 
 func (s *Server) siloProperties(w *response, r *request) error {
 	p, err := s.b.Properties(r.Context(), r.name)
 	if err != nil {
 		return err
+	}
+	if r.wantsText() {
+		return writeText(w, func(w io.Writer) error { return listing.Properties(w, &p) })
 	}
 	return writeJSON(w, http.StatusOK, p)
 }

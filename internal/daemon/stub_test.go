@@ -40,6 +40,8 @@ type stub struct {
 	load    func(r io.Reader, p Progress) error
 	save    func(w io.Writer) error
 	inspect func(ctx context.Context) (container.InspectResponse, error)
+	list    []container.Summary
+	views   api.Properties
 	images  []image.Summary
 	usage   system.DiskUsage
 }
@@ -62,7 +64,7 @@ func (b *stub) ContainerCreate(_ context.Context, o engine.CreateOptions) (conta
 }
 
 func (b *stub) Containers(_ context.Context, o engine.ListOptions) ([]container.Summary, error) {
-	return nil, b.note("Containers", o)
+	return b.list, b.note("Containers", o)
 }
 
 func (b *stub) ContainerInspect(ctx context.Context, ref string, size bool) (container.InspectResponse, error) {
@@ -292,7 +294,7 @@ func (b *stub) SessionLog(_ context.Context, n uint32) ([]api.SessionRecord, err
 }
 
 func (b *stub) Properties(_ context.Context, ref string) (api.Properties, error) {
-	return api.Properties{}, b.note("Properties", ref)
+	return b.views, b.note("Properties", ref)
 }
 
 func (b *stub) ToolCreate(_ context.Context, ref string, r container.ExecCreateRequest) (string, error) {

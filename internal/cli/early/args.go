@@ -6,10 +6,22 @@ const (
 	mostEnv  = 64
 )
 
+// verb is a command that is answered early.
+type verb int
+
+const (
+	verbRun verb = iota
+	verbExec
+	verbPs
+	verbProperties
+)
+
 // command is a command line.
 type command struct {
-	exec   bool   // exec, else run
+	verb   verb
 	target string // the image or the container
+
+	all, quiet, noTrunc, size bool // of ps
 
 	name, hostname, user, workdir, network string
 
@@ -25,19 +37,71 @@ type command struct {
 // is anything in it that this package does not know or that is not as it should
 // be: the Go program then says so.
 func (c *command) parse(args []string) bool {
-	if len(args) < 3 {
+	if len(args) < 2 {
 		return false
 	}
 	switch args[1] {
 	case "run":
+		return c.parseStart(verbRun, args[2:])
 	case "exec":
-		c.exec = true
-	default:
-		return false
+		return c.parseStart(verbExec, args[2:])
+	case "ps":
+		return c.parsePs(args[2:])
+	case "properties":
+		c.verb = verbProperties
+		if len(args) == 3 && !isFlag(args[2]) {
+			c.target = args[2]
+		}
+		return plain(c.target)
 	}
-	i := 2
+	return false
+}
+
+// parsePs reads the flags of ps.
+func (c *command) parsePs(args []string) bool {
+	c.verb = verbPs
+	for _, arg := range args {
+		switch arg {
+		case "--all":
+			c.all = true
+		case "--quiet":
+			c.quiet = true
+		case "--size":
+			c.size = true
+		case "--no-trunc":
+			c.noTrunc = true
+		default:
+			if !isFlag(arg) || !c.setLetters(arg[1:]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// setLetters takes flags of ps that are one letter each, such as aq.
+func (c *command) setLetters(letters string) bool {
+	for i := range len(letters) {
+		switch letters[i] {
+		case 'a':
+			c.all = true
+		case 'q':
+			c.quiet = true
+		case 's':
+			c.size = true
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// parseStart reads the arguments of run and exec.
+func (c *command) parseStart(verb verb, args []string) bool {
+	c.verb = verb
+	i := 0
 	for ; i < len(args) && isFlag(args[i]); i++ {
-		if args[i] == "--rm" && !c.exec {
+		if args[i] == "--rm" && verb == verbRun {
 			c.remove = true
 			continue
 		}
@@ -60,7 +124,7 @@ func (c *command) parse(args []string) bool {
 		return false
 	}
 	c.target, c.args = args[i], args[i+1:]
-	if c.exec {
+	if verb == verbExec {
 		return len(c.args) > 0 && plain(c.target)
 	}
 	return true
@@ -81,7 +145,7 @@ func (c *command) set(name, value string) bool {
 		c.env[c.envs] = value
 		c.envs++
 	default:
-		return !c.exec && c.setRun(name, value)
+		return c.verb == verbRun && c.setRun(name, value)
 	}
 	return true
 }

@@ -176,7 +176,7 @@ func TestCommandLines(t *testing.T) {
 		"only -=":         {args: []string{"run", "-="}, want: 125, stderr: "unknown shorthand flag: '=' in -="},
 		"two networks":    {args: []string{"run", "--network", "a", "--network", "b", "core"}, want: 125, stderr: "--network was given 2 times"},
 		"no command":      {args: []string{}, want: 0},
-		"another command": {args: []string{"ps", "-q"}, want: 0},
+		"another command": {args: []string{"ps", "-n", "1"}, want: 0},
 		"no name":         {unnamed: true, want: 3},
 	} {
 		if s.answers == nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -67,9 +68,11 @@ type daemon struct {
 // exchange is one request and its connection.
 type exchange struct {
 	*daemon
-	conn *net.UnixConn
-	nth  int // of its path, from 1
-	over bool
+	conn   *net.UnixConn
+	query  url.Values
+	header http.Header
+	nth    int // of its path, from 1
+	over   bool
 }
 
 func newDaemon(t *testing.T, a answers) *daemon {
@@ -119,7 +122,7 @@ func (d *daemon) serve(conn *net.UnixConn) {
 		if err != nil {
 			return
 		}
-		x := &exchange{daemon: d, conn: conn}
+		x := &exchange{daemon: d, conn: conn, query: req.URL.Query(), header: req.Header}
 		d.mu.Lock()
 		d.calls = append(d.calls, fmt.Sprintf("%s %s %v %s", req.Method, req.RequestURI, req.Header, body))
 		d.times[req.URL.Path]++

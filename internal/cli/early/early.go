@@ -1,14 +1,14 @@
 // Package early answers the commonest command lines, "silo run IMAGE …" and
-// "silo exec CONTAINER …" without a terminal or input, before the Go runtime
-// is up.
+// "silo exec CONTAINER …" without a terminal or input, "silo ps" and
+// "silo properties CONTAINER", before the Go runtime is up.
 //
 // An empty Go program takes 1.8 ms from fork to exit where all that the kernel
 // needs for a container takes 1.9, and 80 % of that is the runtime getting
 // ready (bench/ has the floor; a program of one instruction takes 0.3). So
 // silo's entry point, set by the linker's flag -E, is in this package. It reads
 // the arguments, and for a command line that it knows in full it sends the
-// request, copies the output and ends with the exit code. Whatever else there
-// is to be done, the Go program does, which begins as if nothing had been:
+// request, copies the output (tables come from the daemon as text) and ends with
+// the exit code. Whatever else there is to be done, the Go program does, which begins as if nothing had been:
 //
 //   - a command line with anything that is not in the tables of args.go;
 //   - no daemon at the socket;
@@ -16,9 +16,10 @@
 //     error, a warning;
 //   - a stream that ends without the exit code, output that cannot be written.
 //
-// In the last two cases the request has been sent: Sent gives the Go program
+// In the last two cases a process has been started: Sent gives the Go program
 // the connection and what was read of it, and package client goes on from
-// there.
+// there. A table is asked for once more, but one that could not be written is
+// written on: see Unwritten.
 //
 // Code that runs this early is ordinary Go with two restrictions, which
 // TestNothingNeedsTheRuntime checks in what the compiler makes of it: it
@@ -44,3 +45,9 @@ var handed struct {
 	read []byte
 	ok   bool
 }
+
+// Unwritten gives what is still to be written to standard output of an answer
+// that was read in full; it is empty if there is nothing.
+func Unwritten() []byte { return unwritten }
+
+var unwritten []byte

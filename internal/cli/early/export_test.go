@@ -8,6 +8,10 @@ func Request(args []string, height, width int) (request []byte, ok bool) {
 	if !c.parse(args) {
 		return nil, false
 	}
+	if c.verb == verbPs || c.verb == verbProperties {
+		c.question(&all)
+		return all.bytes(), !all.full
+	}
 	c.body(&body, size{height, width})
 	c.head(&all, body.n)
 	all.add(string(body.bytes()))

@@ -120,7 +120,7 @@ type size struct{ height, width int }
 // the same command line.
 func (c *command) body(w *buffer, terminal size) {
 	w.byte('{')
-	if c.exec {
+	if c.verb == verbExec {
 		w.field(`"User":`, c.user)
 		w.add(`"AttachStderr":true,"AttachStdout":true,`)
 		w.list(`"Env":`, c.env[:c.envs])
@@ -158,9 +158,33 @@ func (c *command) body(w *buffer, terminal size) {
 	w.byte('}')
 }
 
+// question writes a request for text.
+func (c *command) question(w *buffer) {
+	w.add("GET ")
+	if c.verb == verbProperties {
+		w.add("/silo/properties/")
+		w.add(c.target)
+	} else {
+		w.add("/containers/json?")
+		w.option("all=1&", c.all)
+		w.option("notrunc=1&", c.noTrunc)
+		w.option("quiet=1&", c.quiet)
+		w.option("size=1&", c.size)
+		w.n-- // the last & or ?
+	}
+	w.add(" HTTP/1.1\r\nHost: silo\r\nUser-Agent: silo\r\nAccept: text/plain\r\n\r\n")
+}
+
+// option adds a parameter if it is on.
+func (w *buffer) option(s string, on bool) {
+	if on {
+		w.add(s)
+	}
+}
+
 // head writes the request up to its body.
 func (c *command) head(w *buffer, length int) {
-	if c.exec {
+	if c.verb == verbExec {
 		w.add("POST /silo/exec/")
 		w.add(c.target)
 	} else {

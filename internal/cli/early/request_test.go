@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,7 @@ func (c *catcher) compare(t *testing.T, args []string) (answered bool) {
 	if !ok {
 		return false
 	}
+	got = forJSON(got)
 	code := cli.Main(args)
 	select {
 	case want := <-c.requests:
@@ -94,6 +96,17 @@ func (c *catcher) compare(t *testing.T, args []string) (answered bool) {
 	return true
 }
 
+var (
+	textOnly = regexp.MustCompile(`(notrunc|quiet)=1&?|Accept: text/plain\r\n`)
+	lastMark = regexp.MustCompile(`^(GET \S*)[?&] `)
+)
+
+// forJSON makes of a request for text the one for JSON, which the Go program
+// sends: from that it makes the same text.
+func forJSON(request []byte) []byte {
+	return lastMark.ReplaceAll(textOnly.ReplaceAll(request, nil), []byte("$1 "))
+}
+
 // answered are command lines that are answered early.
 var answered = []string{
 	"run core", "run core true", "run --rm core true", "run core sh -c exit\u00a03", "run - x", "run core -d", "run core -- x", "run core  x",
@@ -105,18 +118,23 @@ var answered = []string{
 	"run --network none core", "run --network=host core", "run --network nat core",
 	"run registry.example:5000/a/b:tag@sha256:00 x", "run core \"\\\t\x01\x1f\x7f<>&' é€\U0001f600\u2028",
 	"exec web true", "exec -u 1 -w / -e A=1 web env", "exec --user=1 --workdir=/ --env=A=1 web ls -l", "exec _a.b-C x", "exec web -- x", "exec web -i",
+	"ps", "ps -a", "ps --all", "ps -q", "ps --quiet", "ps -s", "ps --size", "ps --no-trunc", "ps -aq", "ps -qsa -a --no-trunc", "ps --no-trunc --size --quiet --all",
+	"properties web", "properties 4cf3fe", "properties _a.b-C", "properties -",
 }
 
 // left are command lines that are left to the Go program: it knows better, or
 // has something to say.
 var left = []string{
-	"", "run", "exec", "exec web", "ps", "ps -a", "container run core", "-H unix:///x run core", "run -H unix:///x core", "--host x run core",
+	"", "run", "exec", "exec web", "container run core", "-H unix:///x run core", "run -H unix:///x core", "--host x run core",
 	"run -it core", "run -d core", "run -i core", "run -t core", "run --rm=true core", "run --rm", "run -u", "run --user", "run -- core", "run -- -x",
 	"run -e A core", "run -e =1 core", "run -e  core", "run -eA=1 core", "run -e=A=1 core", "run -uroot core", "run -u=root core", "run -wh /tmp core",
 	"run --name  core", "run --name a/b core", "run --name .a core", "run --name a%20b core", "run --name é core",
 	"run --network a --network b core", "run --net none core", "run --network container:x core", "run --network= core",
 	"run -= core", "run --help core", "run --help", "run --Name a core", "run --=x core", "run ---name a core", "run ", "run  core", "run --pull never core",
 	"exec --rm web x", "exec -h box web x", "exec --name a web x", "exec -it web sh", "exec ../x y", "exec a/b c", "exec  x", "exec é x", "exec --help web",
+	"ps x", "ps ", "ps -", "ps --", "ps -n 1", "ps -l", "ps -ax", "ps -a=true", "ps --all=true", "ps -f a=b", "ps --format json", "ps --help", "ps -a -h", "list", "container ls", "-H /s ps",
+	"properties", "properties ", "properties --", "properties -w", "properties -g system web", "properties web --json", "properties --diff web", "properties web x",
+	"properties a/b", "properties .", "properties é", "properties a%20b",
 	"run core \xff", "run \xc0\x80", "exec web a\xed\xa0\x80",
 }
 

@@ -27,8 +27,8 @@ var space struct {
 	args     [mostArgs]string
 	body     buffer
 	head     buffer
-	received [64 << 10]byte // the stream's
 	signals  buffer         // the proxy's
+	received [mostText]byte // the stream's
 }
 
 // entryState is what entry_amd64.s uses.
@@ -68,7 +68,7 @@ func hostIn(list unsafe.Pointer, i int) string {
 
 // serve answers a command line with the daemon at host, empty for the default.
 func serve(args []string, host string) int {
-	line, body, head, proxy := &space.line, &space.body, &space.head, &space.proxy
+	line := &space.line
 	if !line.parse(args) {
 		return unanswered
 	}
@@ -76,12 +76,22 @@ func serve(args []string, host string) int {
 	if socket == "" {
 		return unanswered
 	}
+	space.proxy.fd, space.proxy.asked, space.proxy.request = -1, -1, &space.signals
+	if line.verb == verbPs || line.verb == verbProperties {
+		return line.ask(socket)
+	}
+	return line.begin(socket)
+}
+
+// begin starts a process in a container and copies its output.
+func (c *command) begin(socket string) int {
+	body, head, proxy := &space.body, &space.head, &space.proxy
 	var terminal size
-	if !line.exec {
+	if c.verb == verbRun {
 		terminal = terminalSize()
 	}
-	line.body(body, terminal)
-	line.head(head, body.n)
+	c.body(body, terminal)
+	c.head(head, body.n)
 	head.add(unsafe.String(&body.b[0], body.n))
 	if body.full || head.full {
 		return unanswered
@@ -90,15 +100,35 @@ func serve(args []string, host string) int {
 	if fd < 0 {
 		return unanswered
 	}
-	proxy.fd, proxy.asked, proxy.request = -1, -1, &space.signals
-	if !line.exec && !proxy.catch(socket) || !send(fd, head.bytes()) {
+	if c.verb == verbRun && !proxy.catch(socket) || !send(fd, head.bytes()) {
 		proxy.release()
 		closeFD(fd)
 		return unanswered
 	}
 	s := &space.stream
-	s.fd, s.proxy, s.in = fd, proxy, space.received[:]
+	s.fd, s.proxy, s.in = fd, proxy, space.received[:mostStream]
 	return s.answer()
+}
+
+// ask prints a text that the daemon answers with.
+func (c *command) ask(socket string) int {
+	head := &space.head
+	c.question(head)
+	if head.full {
+		return unanswered
+	}
+	fd := connect(socket)
+	if fd < 0 {
+		return unanswered
+	}
+	s := &space.stream
+	s.fd, s.proxy, s.in = fd, &space.proxy, space.received[:]
+	code := unanswered
+	if send(fd, head.bytes()) && s.text() {
+		code = s.print()
+	}
+	closeFD(fd)
+	return code
 }
 
 // socketOf gives the path of a daemon's socket, empty if the Go program has

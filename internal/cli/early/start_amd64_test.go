@@ -61,7 +61,7 @@ func TestSocketOf(t *testing.T) {
 // TestStartLeaves has stacks that are left to the Go program. (That which is
 // answered would end in a connection to the default daemon.)
 func TestStartLeaves(t *testing.T) {
-	for _, args := range [][]string{{}, {"silo"}, {"silo", "ps"}, {"silo", "run"}, {"silo", "run", "-="}, slices.Repeat([]string{"run"}, mostArgs+1)} {
+	for _, args := range [][]string{{}, {"silo"}, {"silo", "ps", "x"}, {"silo", "run"}, {"silo", "run", "-="}, slices.Repeat([]string{"run"}, mostArgs+1)} {
 		stack := stackOf(t, args, []string{"SILO_HOST=/nonexistent"})
 		if code := start(&stack[0]); code != unanswered {
 			t.Errorf("%.20q: %d", args, code)

@@ -8,6 +8,8 @@ import (
 const (
 	// mostHead bounds the head of an answer, in bytes.
 	mostHead = 16 << 10
+	// mostStream bounds what is read of a stream at once, in bytes.
+	mostStream = 64 << 10
 	// mostFrame bounds a frame, as in package client.
 	mostFrame = 1 << 20
 	// frameHead is the head of a frame: the stream, three zeros, the size in
