@@ -28,7 +28,7 @@ func TestText(t *testing.T) {
 	const row = `4c4c4c4c4c4c   core:1    "httpd --foreground …"   2 hours ago   Up 2 hours   0.0.0.0:8080->80/tcp   web`
 	for path, want := range map[string]string{
 		"/containers/json":                   columns + "\n" + row + "\n",
-		"/containers/json?size=1":            columns + "       SIZE\n" + row + "       1kB (virtual 2kB)\n",
+		"/containers/json?size=1":            columns + "     SIZE\n" + row + "       1kB (virtual 2kB)\n",
 		"/containers/json?quiet=1":           "4c4c4c4c4c4c\n",
 		"/containers/json?quiet=1&notrunc=1": id + "\n",
 		"/silo/properties/web":               "web  4c4c4c4c4c4c  running, isolation process, session 7\n\nSYSTEM\nHost name   web   web   same   container\n",
