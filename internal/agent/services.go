@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"silo/internal/agent/wire"
@@ -29,11 +31,23 @@ import (
 // was started later; it gains no right by that.
 type services struct {
 	a    *agent
-	m    *service.Manager
+	host unit.Host
+	root *os.Root
 	base uint64       // the limit of what is no service
 	like wire.Command // rights that services have at most
 
-	booted bool // start-up has begun
+	once   sync.Once
+	m      atomic.Pointer[service.Manager] // nil until there is something to do
+	booted bool                            // start-up has begun
+}
+
+// manager gives the supervisor, which is made when it is needed: the command
+// does not wait for it.
+func (v *services) manager() *service.Manager {
+	v.once.Do(func() {
+		v.m.Store(service.New(service.Options{System: v, Root: v.root, Host: v.host, NotifySocket: notifySocket, Rest: debug.FreeOSMemory}))
+	})
+	return v.m.Load()
 }
 
 // Where the agent listens, and its services tell how they are doing: in /dev,
@@ -46,7 +60,7 @@ const (
 // markBase is the mark of what is no service, where nothing limits it.
 const markBase = 1 << 62
 
-// newServices makes the supervisor; it starts nothing yet.
+// newServices makes all that a supervisor needs; it starts nothing yet.
 func (a *agent) newServices(s wire.Start) error {
 	hard, err := linux.HardLimit(0, linux.RlimitRTTime)
 	if err != nil {
@@ -62,10 +76,7 @@ func (a *agent) newServices(s wire.Start) error {
 			return err
 		}
 	}
-	v := &services{a: a, base: min(hard, markBase), like: s.Command}
-	if v.m, err = service.New(service.Options{System: v, Root: "/", Host: stage.of(s), NotifySocket: notifySocket, Rest: debug.FreeOSMemory}); err != nil {
-		return err
-	}
+	v := &services{a: a, host: stage.of(s), root: stage.root, base: min(hard, markBase), like: s.Command}
 	v.answer(stage.listener)
 	a.mu.Lock()
 	a.services = v
@@ -120,14 +131,14 @@ func (a *agent) bootServices() {
 		over := a.sealed || a.draining || a.exit != nil || a.ending
 		a.mu.Unlock()
 		if !over {
-			v.m.Boot(nil)
+			v.manager().Boot(nil)
 		}
 	})
 }
 
 func (v *services) boot(done func(failed []string)) {
 	v.booted = true
-	v.m.Boot(done)
+	v.manager().Boot(done)
 }
 
 // answerService answers a request of silod.
@@ -143,7 +154,7 @@ func (a *agent) answerService(m wire.Message, raw []int) {
 		err = errs.Conflictf("the container runs without services")
 	}
 	if err == nil {
-		reply := v.m.Handle(r, true)
+		reply := v.manager().Handle(r, true)
 		if done.Body = encode(reply); reply.Error != "" {
 			err = errs.Conflictf("%s", reply.Error)
 		}
@@ -159,7 +170,7 @@ func (a *agent) serviceEnded(pid int, ws linux.WaitStatus) {
 	a.mu.Lock()
 	v := a.services
 	a.mu.Unlock()
-	if v == nil {
+	if v == nil || v.m.Load() == nil {
 		return
 	}
 	e := service.Exit{Core: ws.CoreDump()}
@@ -168,7 +179,7 @@ func (a *agent) serviceEnded(pid int, ws linux.WaitStatus) {
 	} else {
 		e.Code = ws.ExitStatus()
 	}
-	v.m.Exited(pid, e)
+	v.manager().Exited(pid, e)
 }
 
 // mainEnded ends the container after its command: at once if it was killed,
@@ -176,14 +187,14 @@ func (a *agent) serviceEnded(pid int, ws linux.WaitStatus) {
 func (a *agent) mainEnded(ws linux.WaitStatus) {
 	a.mu.Lock()
 	v := a.services
-	if v == nil || ws.Signaled() && ws.Signal() == linux.SIGKILL {
+	if v == nil || v.m.Load() == nil || ws.Signaled() && ws.Signal() == linux.SIGKILL {
 		a.sealed = true // reapAll kills what is left
 		a.mu.Unlock()
 		return
 	}
 	a.draining = true
 	a.mu.Unlock()
-	v.m.End(func() {
+	v.manager().End(func() {
 		a.mu.Lock()
 		a.sealed, a.draining = true, false
 		a.mu.Unlock()
@@ -195,10 +206,11 @@ func (a *agent) mainEnded(ws linux.WaitStatus) {
 }
 
 // ahead is what can be made of the supervisor before it is known whether the
-// container will have one: the socket where it listens, and what package unit
-// is to know of the container's root.
+// container will have one: the socket where it listens, the container's root and
+// what package unit is to know of it.
 type ahead struct {
 	listener *linux.FD
+	root     *os.Root
 	host     unit.Host
 }
 
@@ -211,7 +223,12 @@ func stageServices() (*ahead, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ahead{listener: fd, host: rootHost()}, nil
+	root, err := os.OpenRoot("/")
+	if err != nil {
+		fd.Close()
+		return nil, err
+	}
+	return &ahead{listener: fd, root: root, host: rootHost()}, nil
 }
 
 // drop takes it back.
@@ -220,6 +237,7 @@ func (st *ahead) drop() {
 		return
 	}
 	st.listener.Close()
+	st.root.Close()
 	_ = os.RemoveAll(socketDir) // what stays is a folder without a listener
 }
 
@@ -314,7 +332,7 @@ func (v *services) client(sock *linux.Socket) {
 		case r.Action == swire.Shutdown:
 			reply.Error = "shutdown: only silod may ask for it"
 		default:
-			reply = v.m.Handle(r, uid == 0)
+			reply = v.manager().Handle(r, uid == 0)
 		}
 		_ = sock.File().SetWriteDeadline(time.Now().Add(clientPatience))
 		if sock.Send(append(encode(reply), '\n')) != nil {

@@ -155,7 +155,7 @@ func (v *services) stdio(p *service.Process) (stdio []*linux.FD, pumps []*pump, 
 			var r *linux.FD
 			if r, fd, err = linux.Pipe(); err == nil {
 				_ = fd.Chown(int(p.User.UID), -1) // so that it can be opened as /dev/stdout
-				pumps = append(pumps, &pump{f: r.PollFile(), out: v.m.Output, service: p.Service, stream: []string{"", "stdout", "stderr"}[i]})
+				pumps = append(pumps, &pump{f: r.PollFile(), out: v.manager().Output, service: p.Service, stream: []string{"", "stdout", "stderr"}[i]})
 			}
 		default:
 			fd, err = linux.Open("/dev/null", linux.ORdwr, 0)

@@ -138,7 +138,7 @@ func (m *Manager) workingDir(run *unit.Run, u User) (string, error) {
 }
 
 // path is where a file of the container is for this process.
-func (m *Manager) path(p string) string { return path.Join(m.o.Root, path.Clean("/"+p)) }
+func (m *Manager) path(p string) string { return path.Join(m.o.Root.Name(), path.Clean("/"+p)) }
 
 // environment is what a command finds in its environment, later entries over
 // earlier ones.
@@ -249,7 +249,7 @@ func (m *Manager) envFile(f unit.EnvFile) (env []string, err error) {
 			return nil, fmt.Errorf("EnvironmentFile=%s: %w", f.Path, err)
 		}
 		for i := range names {
-			names[i] = strings.TrimPrefix(names[i], strings.TrimSuffix(m.o.Root, "/"))
+			names[i] = strings.TrimPrefix(names[i], strings.TrimSuffix(m.o.Root.Name(), "/"))
 		}
 	}
 	for _, name := range names {

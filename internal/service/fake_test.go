@@ -192,15 +192,16 @@ func story(t *testing.T, units map[string]string, tell func(t *testing.T, f *fak
 		f.write(name, text)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		m, err := New(Options{System: f, Root: dir})
+		root, err := os.OpenRoot(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
+		m := New(Options{System: f, Root: root})
 		f.m = m
 		tell(t, f)
 		synctest.Wait()
 		close(m.queue.wake)
-		m.root.Close()
+		root.Close()
 	})
 }
 

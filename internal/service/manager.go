@@ -26,7 +26,7 @@ const bootTarget = "default.target"
 // Options of a Manager.
 type Options struct {
 	System System
-	Root   string // of the container: / for the agent
+	Root   *os.Root // of the container: / for the agent
 	Host   unit.Host
 	// NotifySocket is the path in the container where services tell how they
 	// are doing; "" listens on none.
@@ -39,7 +39,6 @@ type Options struct {
 // Manager supervises the services of one container.
 type Manager struct {
 	o     Options
-	root  *os.Root // for unit files
 	queue queue
 	lines lines
 
@@ -77,20 +76,16 @@ type runner interface {
 }
 
 // New makes a manager and starts its goroutine, which ends with the process.
-func New(o Options) (*Manager, error) {
-	root, err := os.OpenRoot(o.Root)
-	if err != nil {
-		return nil, err
-	}
+func New(o Options) *Manager {
 	m := &Manager{
-		o: o, root: root, units: map[string]runner{}, procs: map[int]*service{}, began: time.Now(),
+		o: o, units: map[string]runner{}, procs: map[int]*service{}, began: time.Now(),
 		helpers: map[int]func(Exit){}, said: map[string]bool{}, dynamic: map[uint32]string{},
 	}
 	m.queue.wake = make(chan struct{}, 1)
 	m.lines.rings = map[string]*ring{}
 	m.lines.out = o.System.Output
 	go m.run()
-	return m, nil
+	return m
 }
 
 // queue is what has happened and is not dealt with yet. It never blocks who
@@ -221,7 +216,7 @@ func (m *Manager) refresh() { m.set = nil }
 // unitSet is what the unit files say.
 func (m *Manager) unitSet() *unit.Set {
 	if m.set == nil {
-		m.set = unit.NewSet(unitFS{m.root}, m.o.Host)
+		m.set = unit.NewSet(unitFS{m.o.Root}, m.o.Host)
 		for name, r := range m.units { // what hangs on a unit is looked for among those it has loaded
 			if r.up() {
 				m.set.Load(name)
