@@ -116,6 +116,7 @@ func (s *settings) merge(f *pflag.FlagSet, path string) error {
 func Main(args []string) int {
 	debug.SetGCPercent(gcPercent)
 	linux.HalfProcessors()
+	linux.SetLateTimers()
 	s, err := parseSettings(args)
 	if errors.Is(err, pflag.ErrHelp) {
 		return 0

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"time"
 
 	agent "silo/internal/agent/wire"
 	"silo/internal/errs"
@@ -118,11 +117,6 @@ func (k *Keeper) register(c *container, f *linux.Fork) error {
 	return err
 }
 
-// agentSlack is how late the agent's timers may be. None of them is that
-// exact, and the Go runtime has a thread that wakes every 20 µs while there is
-// work, in the way of what it watches; commands get the kernel's usual slack.
-const agentSlack = 500 * time.Microsecond
-
 // agentSteps is the child's way from fork to the agent's program.
 func (k *Keeper) agentSteps(channel int) []linux.Step {
 	steps := []linux.Step{
@@ -133,7 +127,7 @@ func (k *Keeper) agentSteps(channel int) []linux.Step {
 		linux.StepDup(channel, agent.Channel),
 		linux.StepCloseFrom(agent.Channel + 1),
 		linux.StepNewSessionKeyring(),
-		linux.StepTimerSlack(agentSlack),
+		linux.StepTimerSlack(linux.LateTimers), // commands get the kernel's usual slack
 	}
 	steps = append(steps, linux.StepSetID(0, 0, nil)...)
 	return append(steps, linux.StepExecFD(k.agentExe, []string{"silo-agent"}, []string{"GOMAXPROCS=1"}))

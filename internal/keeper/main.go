@@ -21,6 +21,7 @@ const gcPercent = 100
 func Main(args []string) int {
 	debug.SetGCPercent(gcPercent)
 	linux.HalfProcessors()
+	linux.SetLateTimers()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("program", "silo-keeper")
 	k, err := open(args, log)
 	if err == nil {

@@ -1,8 +1,11 @@
 package linux
 
 import (
+	"os"
 	"runtime"
 	"testing"
+
+	"silo/internal/testenv"
 )
 
 func TestProcessors(t *testing.T) {
@@ -37,5 +40,20 @@ func TestProcessorsOfTheEnvironment(t *testing.T) {
 	AllProcessors()()
 	if got := runtime.GOMAXPROCS(0); got != 3 {
 		t.Errorf("%d, want 3", got)
+	}
+}
+
+func TestLateTimers(t *testing.T) {
+	testenv.NeedRoot(t)
+	SetLateTimers()
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		got, err := os.ReadFile("/proc/" + thread.Name() + "/timerslack_ns")
+		if err == nil && string(got) != "500000\n" { // a thread may have ended
+			t.Errorf("thread %s: %s", thread.Name(), got)
+		}
 	}
 }
