@@ -78,11 +78,11 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	}
 	if remove {
 		e.removeRecord(c, false)
-		e.release(b.id)
+		e.release(x)
 		e.later(func() { e.discard(c, b) })
 		return
 	}
-	e.release(b.id)
+	e.release(x)
 	// Whoever wants to start or remove it need not wait for a quiet moment.
 	e.untilQuiet(tidyQuiet, tidyPatience, c.hurry)
 	if err := c.flushNow(); err != nil {
@@ -124,10 +124,14 @@ func (c *Container) outOfMemory(group *cgroup.Group, code int) bool {
 	return err == nil && n > 0
 }
 
-// release lets clients learn the exit code of an end that has been noted.
-func (e *Engine) release(id string) {
-	if err := e.keep().Release(id); err != nil {
-		e.log.Debug("release clients", "container", id, "err", err) // a keeper that is gone has none
+// release lets clients learn the exit code of an end that has been noted, if
+// there are any; forget does it too.
+func (e *Engine) release(x wire.Exit) {
+	if !x.Held {
+		return
+	}
+	if err := e.keep().Release(x.ID); err != nil {
+		e.log.Debug("release clients", "container", x.ID, "err", err) // a keeper that is gone has none
 	}
 }
 

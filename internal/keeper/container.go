@@ -32,6 +32,7 @@ type container struct {
 	state   wire.State
 	started time.Time
 	main    *process
+	outputs *outputs // made ahead while it is parked; nil if they are taken
 	execs   map[string]*process
 	ended   []wire.ExecStatus // the last execs that have ended, for a silod that was away
 	failed  []service.Failure // services that failed while silod was away
@@ -223,6 +224,7 @@ func (c *container) agentGone(err error) error {
 	case wire.Exited:
 		return nil
 	case wire.Parked:
+		c.takeOutputs().close()
 		c.killCgroup()
 		k.mu.Lock()
 		delete(k.containers, c.id)
@@ -257,6 +259,7 @@ func (c *container) finish(reason string) {
 	exit := c.makeExit(reason)
 	k.mu.Lock()
 	c.state, c.exit, c.held = wire.Exited, &exit, main.takeHeld()
+	exit.Held = len(c.held) > 0
 	clear(c.execs)
 	k.mu.Unlock()
 	k.tell("exit", exit)

@@ -41,6 +41,7 @@ func (k *Keeper) launch(r wire.Launch, fds *ipc.FDs) (any, error) {
 		k.mu.Unlock()
 		return nil, fmt.Errorf("launch agent: %w", err)
 	}
+	c.makeOutputs()
 	return wire.Launched{PID: c.agent, Session: c.session}, nil
 }
 

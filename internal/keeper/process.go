@@ -49,13 +49,6 @@ type process struct {
 	closed  bool
 }
 
-// output is one stream from the command.
-type output struct {
-	name string // stdout, stderr; a terminal is stdout
-	code byte   // in Docker's frames: 1 stdout, 2 stderr
-	f    *os.File
-}
-
 // newProcess makes the streams of a command to be. It takes ownership of the
 // clients' connections.
 func (k *Keeper) newProcess(c *container, exec string, s wire.Stdio, conns []*linux.FD, attach []wire.Attach) (*process, error) {
@@ -73,10 +66,14 @@ func (k *Keeper) newProcess(c *container, exec string, s wire.Stdio, conns []*li
 	if p.log, err = openLog(s.Log); err != nil {
 		return nil, err
 	}
-	if !s.TTY {
-		if err := p.makePipes(int(c.first)); err != nil {
-			return nil, err
-		}
+	var ahead *outputs
+	if exec == "" {
+		ahead = c.takeOutputs()
+	}
+	if s.TTY {
+		ahead.close()
+	} else if err := p.makePipes(int(c.first), ahead); err != nil {
+		return nil, err
 	}
 	for i, conn := range conns {
 		conns[i] = nil
@@ -88,40 +85,6 @@ func (k *Keeper) newProcess(c *container, exec string, s wire.Stdio, conns []*li
 	}
 	ok = true
 	return p, nil
-}
-
-// makePipes makes the pipes of a command without a terminal. They belong to
-// the container's root, so that the command can open /dev/stdout anew.
-func (p *process) makePipes(root int) error {
-	if p.stdio.OpenStdin {
-		r, w, err := linux.Pipe()
-		if err != nil {
-			return err
-		}
-		p.child = append(p.child, r)
-		p.stdin = w.PollFile()
-		if err := r.Chown(root, root); err != nil {
-			return err
-		}
-	} else {
-		null, err := p.keeper.devNull.Dup()
-		if err != nil {
-			return err
-		}
-		p.child = append(p.child, null)
-	}
-	for i, name := range []string{"stdout", "stderr"} {
-		r, w, err := linux.Pipe()
-		if err != nil {
-			return err
-		}
-		p.child = append(p.child, w)
-		p.outs = append(p.outs, &output{name: name, code: byte(i + 1), f: r.PollFile()})
-		if err := w.Chown(root, root); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // number is the command's process.

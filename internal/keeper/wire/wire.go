@@ -241,4 +241,5 @@ type Exit struct {
 	Signal int
 	At     time.Time
 	Reason string `json:",omitempty"` // why, if the command did not end by itself
+	Held   bool   `json:",omitempty"` // clients wait for release to learn the code
 }
