@@ -53,7 +53,8 @@ func (a *agent) start(s wire.Start, fds *ipc.FDs) (any, *linux.FD, error) {
 	if s.PID {
 		before = append(linux.StepsMountProc("/proc", scratchFD), protectSteps(s.Masked, s.ReadOnlyPaths)...)
 	}
-	return a.spawn(s.Command, fds, spawnOptions{main: true, newPID: s.PID, init: s.Init, before: before})
+	fresh := s.Rooted && len(s.Mounts) == 0 && (s.Services == nil || !s.Services.Wait)
+	return a.spawn(s.Command, fds, spawnOptions{main: true, fresh: fresh, newPID: s.PID, init: s.Init, before: before})
 }
 
 // setSysctls writes kernel parameters of this process's namespaces.
@@ -97,6 +98,7 @@ func (a *agent) exec(c wire.Command, program *linux.FD, fds *ipc.FDs) (any, *lin
 
 type spawnOptions struct {
 	main   bool
+	fresh  bool // nothing has run in the root since it was laid
 	newPID bool
 	init   bool
 	from   *forker // nil for the one that suits the command
@@ -112,7 +114,7 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := lookupUser(c.User, c.Groups)
+	u, err := lookupUser(c.User, c.Groups, o.fresh)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -243,10 +245,13 @@ func commandStdio(c wire.Command, u user, fds *ipc.FDs, console bool) (stdio []*
 			if err != nil {
 				return stdio, nil, err
 			}
-			if err := fd.Chown(int(u.uid), -1); err != nil && !linux.IsErrno(err, syscall.EPERM, syscall.EINVAL) {
-				return append(stdio, fd), nil, err
-			}
 			stdio = append(stdio, fd)
+			if u.uid == 0 { // the keeper's pipes are root's already
+				continue
+			}
+			if err := fd.Chown(int(u.uid), -1); err != nil && !linux.IsErrno(err, syscall.EPERM, syscall.EINVAL) {
+				return stdio, nil, err
+			}
 		}
 		return stdio, nil, nil
 	}
@@ -313,13 +318,14 @@ func lookupProgram(args, env []string, dir string) (string, error) {
 		if path.IsAbs(d) {
 			p = path.Join(d, name)
 		}
-		err := checkProgram(name, p)
-		if err == nil {
+		mode, err := linux.ModeOf(p)
+		if missing(err) {
+			continue
+		}
+		if err = runnable(name, mode, err); err == nil {
 			return p, nil
 		}
-		if errs.Is(err, errs.NotRunnable) {
-			denied = err
-		}
+		denied = err
 	}
 	if denied != nil {
 		return "", denied
@@ -328,15 +334,24 @@ func lookupProgram(args, env []string, dir string) (string, error) {
 }
 
 func checkProgram(name, p string) error {
-	info, err := os.Stat(p)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), linux.IsErrno(err, syscall.ENOTDIR):
+	mode, err := linux.ModeOf(p)
+	if missing(err) {
 		return errs.New(errs.NoCommand, "exec: %q: stat %s: no such file or directory", name, p)
+	}
+	return runnable(name, mode, err)
+}
+
+func missing(err error) bool { return linux.IsErrno(err, syscall.ENOENT, syscall.ENOTDIR) }
+
+// runnable tells why a file with a mode, or an error in its place, cannot be
+// executed.
+func runnable(name string, mode fs.FileMode, err error) error {
+	switch {
 	case err != nil:
 		return errs.New(errs.NotRunnable, "exec: %q: %v", name, err)
-	case info.IsDir():
+	case mode.IsDir():
 		return errs.New(errs.NotRunnable, "exec: %q: is a directory", name)
-	case info.Mode()&0o111 == 0:
+	case mode&0o111 == 0:
 		return errs.New(errs.NotRunnable, "exec: %q: permission denied", name)
 	}
 	return nil

@@ -22,7 +22,7 @@ func (a *agent) rehearse() {
 	}
 	_ = encode(wire.Message{ID: 1, Op: "end", Body: encode(wire.End{Exit: &wire.Exit{}}), Error: &wire.Error{}})
 	_ = encode(wire.Started{})
-	u, err := lookupUser("", nil)
+	u, err := lookupUser("", nil, false)
 	if err != nil {
 		return
 	}

@@ -77,7 +77,7 @@ func (a *agent) newServices(s wire.Start) error {
 		}
 	}
 	v := &services{a: a, host: stage.of(s), root: stage.root, base: min(hard, markBase), like: s.Command}
-	v.answer(stage.listener)
+	stage.owner.Store(v)
 	a.mu.Lock()
 	a.services = v
 	a.mu.Unlock()
@@ -209,7 +209,9 @@ func (a *agent) mainEnded(ws linux.WaitStatus) {
 // container will have one: the socket where it listens, the container's root and
 // what package unit is to know of it.
 type ahead struct {
-	listener *linux.FD
+	listener *os.File
+	owner    atomic.Pointer[services] // nil: nobody can connect yet
+	dropped  atomic.Bool
 	root     *os.Root
 	host     unit.Host
 }
@@ -228,7 +230,9 @@ func stageServices() (*ahead, error) {
 		fd.Close()
 		return nil, err
 	}
-	return &ahead{listener: fd, root: root, host: rootHost()}, nil
+	st := &ahead{listener: fd.File(), root: root, host: rootHost()}
+	go st.answer()
+	return st, nil
 }
 
 // drop takes it back.
@@ -236,6 +240,7 @@ func (st *ahead) drop() {
 	if st == nil {
 		return
 	}
+	st.dropped.Store(true)
 	st.listener.Close()
 	st.root.Close()
 	_ = os.RemoveAll(socketDir) // what stays is a folder without a listener
@@ -289,25 +294,27 @@ const maxClients = 16
 // clientPatience is how long a client may take to send its request.
 const clientPatience = 10 * time.Second
 
-// answer answers programs inside the container.
-func (v *services) answer(fd *linux.FD) {
-	listener := fd.File()
+// answer answers programs inside the container until the listener is closed.
+func (st *ahead) answer() {
 	slots := make(chan struct{}, maxClients)
-	go func() {
-		for {
-			slots <- struct{}{}
-			sock, err := linux.Accept(listener)
-			if err != nil {
-				time.Sleep(50 * time.Millisecond) // out of descriptors: may pass
-				<-slots
-				continue
-			}
-			go func() {
-				defer func() { sock.Close(); <-slots }()
-				v.client(sock)
-			}()
+	for {
+		slots <- struct{}{}
+		sock, err := linux.Accept(st.listener)
+		if st.dropped.Load() {
+			return
 		}
-	}()
+		if err != nil {
+			time.Sleep(50 * time.Millisecond) // out of descriptors: may pass
+			<-slots
+			continue
+		}
+		go func() {
+			defer func() { sock.Close(); <-slots }()
+			if v := st.owner.Load(); v != nil {
+				v.client(sock)
+			}
+		}()
+	}
 }
 
 // client answers one program, one request a line.

@@ -323,12 +323,12 @@ func (v *services) Resident(pid int) int64 {
 
 // User looks up an account of the container. See service.System.
 func (v *services) User(name, group string, extra []string) (service.User, error) {
-	u, err := lookupUser(name, extra)
+	u, err := lookupUser(name, extra, false)
 	if err != nil {
 		return service.User{}, err
 	}
 	out := service.User{UID: u.uid, GID: u.gid, Groups: u.groups, Home: u.home, Shell: "/bin/sh"}
-	for _, f := range accounts("/etc/passwd") {
+	for _, f := range accounts("/etc/passwd", false) {
 		if len(f) >= 7 && f[2] == fmt.Sprint(u.uid) && (out.Name == "" || f[0] == name) {
 			if out.Name = f[0]; f[6] != "" {
 				out.Shell = f[6]
@@ -338,7 +338,7 @@ func (v *services) User(name, group string, extra []string) (service.User, error
 	slices.Sort(out.Groups)
 	out.Groups = slices.Compact(out.Groups)
 	if group != "" {
-		if out.GID, err = lookupGroup(accounts("/etc/group"), group); err != nil {
+		if out.GID, err = lookupGroup(accounts("/etc/group", false), group); err != nil {
 			return out, err
 		}
 	}

@@ -39,27 +39,27 @@ var (
 
 // accounts reads one of the container's account files: lines of fields apart
 // by colons. A file that is missing, or is no regular file, has no lines. It is
-// read anew when it has changed.
-func accounts(path string) [][]string {
-	stamp, settled, err := linux.StampOf(path)
-	if err != nil {
-		return nil
-	}
+// read anew when it has changed, which it cannot have if it is fresh.
+func accounts(path string, fresh bool) [][]string {
 	accountsMu.Lock()
 	kept, ok := accountFiles[path]
 	accountsMu.Unlock()
-	if ok && kept.stamp == stamp {
+	if ok && fresh {
 		return kept.lines
 	}
-	data, err := linux.ReadRegular(path, maxAccounts)
-	if err != nil {
-		return nil
+	stamp, settled, err := linux.StampOf(path)
+	if err == nil && ok && kept.stamp == stamp {
+		return kept.lines
+	}
+	var data []byte
+	if err == nil {
+		data, err = linux.ReadRegular(path, maxAccounts)
 	}
 	lines := accountLines(string(data))
 	accountsMu.Lock()
 	defer accountsMu.Unlock()
 	delete(accountFiles, path)
-	if settled && len(data) <= keptAccounts {
+	if err == nil && settled && len(data) <= keptAccounts {
 		accountFiles[path] = accountFile{stamp, lines}
 	}
 	return lines
@@ -95,9 +95,10 @@ const containerUserID = 65530
 
 // lookupUser reads "[user][:group]" and further groups against the
 // container's own files. A number needs no entry; a name does, unless it is
-// one of the two that every container has.
-func lookupUser(spec string, more []string) (user, error) {
-	return resolveUser(accounts("/etc/passwd"), accounts("/etc/group"), spec, more)
+// one of the two that every container has. fresh tells that the files are as they
+// were when they were read last.
+func lookupUser(spec string, more []string, fresh bool) (user, error) {
+	return resolveUser(accounts("/etc/passwd", fresh), accounts("/etc/group", fresh), spec, more)
 }
 
 // resolveUser is lookupUser with the lines of both files.

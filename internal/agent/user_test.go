@@ -138,20 +138,26 @@ func TestAccountsSeeEveryChange(t *testing.T) {
 			time.Sleep(200 * time.Millisecond) // from here on it may be kept
 		}
 		for range 2 {
-			if got := accounts(path); len(got) != 1 || got[0][0] != name {
+			if got := accounts(path, false); len(got) != 1 || got[0][0] != name {
 				t.Fatalf("change %d: %v", i, got)
 			}
 		}
 	}
 	time.Sleep(200 * time.Millisecond)
-	first := accounts(path)
-	if again := accounts(path); &first[0] != &again[0] {
+	first := accounts(path, false)
+	if again := accounts(path, false); &first[0] != &again[0] {
 		t.Error("a file that has not changed is read again")
+	}
+	if fresh := accounts(path, true); &first[0] != &fresh[0] {
+		t.Error("a file that cannot have changed is read again")
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if got := accounts(path); got != nil {
+	if got := accounts(path, false); got != nil {
+		t.Errorf("a file that is gone has %v", got)
+	}
+	if got := accounts(path, true); got != nil { // the root has been laid anew meanwhile
 		t.Errorf("a file that is gone has %v", got)
 	}
 }

@@ -3,6 +3,8 @@ package engine
 import (
 	"fmt"
 	"path"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -62,10 +64,10 @@ func (s shape) normal() shape {
 }
 
 func (s shape) same(o shape) bool {
-	return s.key() == o.key()
+	lists := slices.Equal(s.masked, o.masked) && slices.Equal(s.readOnly, o.readOnly) // nil or empty
+	s.masked, s.readOnly, o.masked, o.readOnly = nil, nil, nil, nil
+	return lists && reflect.DeepEqual(s, o)
 }
-
-func (s shape) key() string { return fmt.Sprintf("%+v", s) }
 
 // sandboxPlan says how to make the sandbox of a record the long way.
 func (e *Engine) sandboxPlan(r *configRecord) (p sandboxPlan, err error) {

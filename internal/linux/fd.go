@@ -3,6 +3,7 @@ package linux
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -201,6 +202,24 @@ func StampOf(path string) (s Stamp, settled bool, err error) {
 	}
 	age := time.Since(time.Unix(st.Ctim.Unix()))
 	return Stamp{dev: st.Dev, inode: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}, age > settleTime, nil
+}
+
+// ModeOf gives type and permissions of a file, following links. It is os.Stat
+// without all else.
+func ModeOf(path string) (fs.FileMode, error) {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Stat(path, &st) }); err != nil {
+		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	mode := fs.FileMode(st.Mode & 0o777)
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	default:
+		mode |= fs.ModeIrregular
+	}
+	return mode, nil
 }
 
 // ReadMost reads to the end, at most most bytes; size is how many to expect.
