@@ -149,6 +149,14 @@ func (s *Server) containerWait(w *response, r *request) error {
 	if err != nil {
 		return err
 	}
+	select {
+	case got, ok := <-result: // it has ended already
+		if !ok {
+			return ctx.Err()
+		}
+		return writeJSON(w, http.StatusOK, waitResponse(got))
+	default:
+	}
 	// The client starts the container when it has this answer's head.
 	w.begin("application/json")
 	select {
@@ -156,14 +164,18 @@ func (s *Server) containerWait(w *response, r *request) error {
 		if !ok {
 			return ctx.Err()
 		}
-		out := container.WaitResponse{StatusCode: int64(got.ExitCode)}
-		if got.Err != nil {
-			out.Error = &container.WaitExitError{Message: got.Err.Error()}
-		}
-		return json.NewEncoder(w).Encode(out)
+		return json.NewEncoder(w).Encode(waitResponse(got))
 	case <-ctx.Done():
 		return ctx.Err() // cuts the connection: no exit code is better than a wrong one
 	}
+}
+
+func waitResponse(r engine.WaitResult) container.WaitResponse {
+	out := container.WaitResponse{StatusCode: int64(r.ExitCode)}
+	if r.Err != nil {
+		out.Error = &container.WaitExitError{Message: r.Err.Error()}
+	}
+	return out
 }
 
 func (s *Server) containerAttach(w *response, r *request) error {

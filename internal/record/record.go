@@ -53,15 +53,22 @@ func WriteFile(path string, data []byte, mode fs.FileMode, d Durability) error {
 	return f.fill(data, d)
 }
 
-// Draft is a new volatile record whose file is there already, under another
-// name: to make a file takes much longer than to fill it.
+// Draft is a new volatile record whose file is there already: to make a file
+// takes much longer than to fill it. Until then it is empty; what a program that
+// is killed leaves of it in the midst of that is read as ErrEmpty too.
 type Draft struct {
 	f    *os.File
-	path string
+	path string // f has another name if it is to replace what is there
 }
 
-// NewDraft makes the file of a record that will be at path.
-func NewDraft(path string) (*Draft, error) { return newDraft(path, 0o600&^safe) }
+// NewDraft makes the file of a record at path, where there must be none.
+func NewDraft(path string) (*Draft, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600&^safe)
+	if err != nil {
+		return nil, err
+	}
+	return &Draft{f, path}, nil
+}
 
 func newDraft(path string, mode fs.FileMode) (*Draft, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp*")
@@ -100,7 +107,7 @@ func (d *Draft) encode(v any, how Durability) error {
 	return d.fill(append(data, '\n'), how)
 }
 
-// fill writes the content and gives the file its name.
+// fill writes the content, and gives the file its name if it has another.
 func (d *Draft) fill(data []byte, how Durability) error {
 	_, err := d.f.Write(data)
 	if err == nil && how == Durable {
@@ -109,7 +116,7 @@ func (d *Draft) fill(data []byte, how Durability) error {
 	if cerr := d.f.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil {
+	if err == nil && d.f.Name() != d.path {
 		err = rename(d.f.Name(), d.path)
 	}
 	if err != nil {

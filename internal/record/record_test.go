@@ -63,3 +63,42 @@ func TestWhatAPowerCutLeaves(t *testing.T) {
 		t.Errorf("no record: %v", err)
 	}
 }
+
+// TestDraft: a record whose file is made ahead is empty until it is written.
+func TestDraft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.json")
+	d, err := record.NewDraft(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got thing
+	if err := record.Read(path, &got); !errors.Is(err, record.ErrEmpty) {
+		t.Errorf("before it is written: %v, want ErrEmpty", err)
+	}
+	if _, err := record.NewDraft(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a second draft: %v, want ErrExist", err)
+	}
+	if err := d.Write(thing{"a"}); err != nil {
+		t.Fatal(err)
+	}
+	d.Drop() // it is no draft any more
+	if err := record.Read(path, &got); err != nil || got.Name != "a" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// What is left of a write that was broken off.
+	half := filepath.Join(filepath.Dir(path), "half.json")
+	if err := os.WriteFile(half, []byte(`{"Name": "`), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if err := record.Read(half, &got); !errors.Is(err, record.ErrEmpty) {
+		t.Errorf("half a draft: %v, want ErrEmpty", err)
+	}
+	other := filepath.Join(filepath.Dir(path), "y.json")
+	if d, err = record.NewDraft(other); err != nil {
+		t.Fatal(err)
+	}
+	d.Drop()
+	if _, err := os.Stat(other); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a draft that was dropped: %v", err)
+	}
+}
