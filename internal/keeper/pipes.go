@@ -17,22 +17,9 @@ type output struct {
 // outputs may have been made ahead. They belong to the container's root, so that
 // the command can open /dev/stdout anew.
 func (p *process) makePipes(root int, o *outputs) error {
-	if p.stdio.OpenStdin {
-		r, w, err := linux.Pipe()
-		if err != nil {
-			return err
-		}
-		p.child = append(p.child, r)
-		p.stdin = w.PollFile()
-		if err := r.Chown(root, root); err != nil {
-			return err
-		}
-	} else {
-		null, err := p.keeper.devNull.Dup()
-		if err != nil {
-			return err
-		}
-		p.child = append(p.child, null)
+	if err := p.makeInput(root); err != nil {
+		o.close()
+		return err
 	}
 	if o == nil {
 		var err error
@@ -42,6 +29,25 @@ func (p *process) makePipes(root int, o *outputs) error {
 	}
 	p.child, p.outs = append(p.child, o.child...), o.outs
 	return nil
+}
+
+// makeInput makes standard input: a pipe, or nothing to read.
+func (p *process) makeInput(root int) error {
+	if !p.stdio.OpenStdin {
+		null, err := p.keeper.devNull.Dup()
+		if err != nil {
+			return err
+		}
+		p.child = append(p.child, null)
+		return nil
+	}
+	r, w, err := linux.Pipe()
+	if err != nil {
+		return err
+	}
+	p.child = append(p.child, r)
+	p.stdin = w.PollFile()
+	return r.Chown(root, root)
 }
 
 // outputs are the pipes of standard output and error.
