@@ -17,6 +17,9 @@ const (
 // Properties is the answer to GET /silo/properties/{container}: what can be
 // observed of a container, from inside and from the host. Where the two differ
 // the host's view stands: what comes from inside is the word of the container.
+// A client that accepts text/plain and no JSON gets the tables that
+// "silo properties" prints, as it does for GET /containers/json (with the
+// parameters quiet and notrunc beside Docker's).
 type Properties struct {
 	Container  string // id
 	Name       string

@@ -333,3 +333,20 @@ func maskPage(s string) string {
 	slices.Sort(lines)
 	return strings.Join(slices.Compact(lines), "\n")
 }
+
+// TestTablesAgree: what silod writes as text is what the command line makes of
+// JSON, which a global flag leaves it to do.
+func TestTablesAgree(t *testing.T) {
+	d := useDaemon(t)
+	d.detached("--wait-services", "--name", "tables", "-p", "127.0.0.1::80", "-p", "127.0.0.1::81/udp", "core", "sleep", "100000")
+	d.sleeper("--label", "a=b")
+	changing := regexp.MustCompile(`(Less than a second|[0-9.]+( ?[kMG]?B| ?ms| seconds?)?) *`) // sizes, times, and the room they take
+	same := func(s string) string { return changing.ReplaceAllString(s, "N ") }
+	for _, line := range []string{"ps", "ps -a", "ps -q", "ps -aq --no-trunc", "ps --no-trunc", "ps -s", "properties tables"} {
+		args := strings.Fields(line)
+		text, table := d.silo(args...), d.silo(append([]string{"-H", d.host}, args...)...)
+		if diff := cmp.Diff(same(table), same(text)); diff != "" || text == "" {
+			t.Errorf("silo %s (-JSON +text):\n%s", line, diff)
+		}
+	}
+}
