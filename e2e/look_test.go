@@ -340,9 +340,11 @@ func TestTablesAgree(t *testing.T) {
 	d := useDaemon(t)
 	d.detached("--wait-services", "--name", "tables", "-p", "127.0.0.1::80", "-p", "127.0.0.1::81/udp", "core", "sleep", "100000")
 	d.sleeper("--label", "a=b")
-	// What is used, which is cut where it gets long; sizes, times, and the room they take.
-	changing := regexp.MustCompile(`(?m)^Uses .*|(Less than a second|[0-9.]+( ?[kMG]?B| ?ms| seconds?)?) *`)
-	same := func(s string) string { return changing.ReplaceAllString(s, "N ") }
+	// What is used, which is cut where it gets long; sizes and times, and the room
+	// that columns take for them.
+	changing := regexp.MustCompile(`(?m)^Uses .*|Less than a second|[0-9.]+( ?[kMG]?B| ?ms| seconds?)?`)
+	room := regexp.MustCompile(` +`)
+	same := func(s string) string { return room.ReplaceAllString(changing.ReplaceAllString(s, "N"), " ") }
 	for _, line := range []string{"ps", "ps -a", "ps -q", "ps -aq --no-trunc", "ps --no-trunc", "ps -s", "properties tables"} {
 		args := strings.Fields(line)
 		text, table := d.silo(args...), d.silo(append([]string{"-H", d.host}, args...)...)
