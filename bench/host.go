@@ -20,7 +20,7 @@ func takeSnapshot(d *daemon) snapshot {
 	s := snapshot{
 		"container folders": d.folders(),
 		"loop devices":      d.loops(),
-		"agents":            len(children(keeper)),
+		"agents":            len(agents(keeper)),
 		"cgroups":           len(d.cgroups()),
 	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")

@@ -107,7 +107,7 @@ func imageRows(list []image.Summary, trunc, digests bool) []*imageRow {
 	return rows
 }
 
-// familiarDigest is familiarName that keeps the digest.
+// familiarDigest is listing.FamiliarName that keeps the digest.
 func familiarDigest(s string) string {
 	_, _, digest := listing.SplitName(s)
 	return listing.FamiliarName(s) + "@" + digest

@@ -48,14 +48,17 @@ func (c *command) parse(args []string) bool {
 	case "ps":
 		return c.parsePs(args[2:])
 	case "properties":
-		c.verb = verbProperties
-		if len(args) == 3 && !isFlag(args[2]) {
-			c.target = args[2]
+		if len(args) != 3 || isFlag(args[2]) {
+			return false
 		}
+		c.verb, c.target = verbProperties, args[2]
 		return plain(c.target)
 	}
 	return false
 }
+
+// asks tells whether the answer is a text, and no process is started.
+func (c *command) asks() bool { return c.verb == verbPs || c.verb == verbProperties }
 
 // parsePs reads the flags of ps.
 func (c *command) parsePs(args []string) bool {

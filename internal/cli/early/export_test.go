@@ -8,7 +8,7 @@ func Request(args []string, height, width int) (request []byte, ok bool) {
 	if !c.parse(args) {
 		return nil, false
 	}
-	if c.verb == verbPs || c.verb == verbProperties {
+	if c.asks() {
 		c.question(&all)
 		return all.bytes(), !all.full
 	}

@@ -77,7 +77,7 @@ func serve(args []string, host string) int {
 		return unanswered
 	}
 	space.proxy.fd, space.proxy.asked, space.proxy.request = -1, -1, &space.signals
-	if line.verb == verbPs || line.verb == verbProperties {
+	if line.asks() {
 		return line.ask(socket)
 	}
 	return line.begin(socket)
