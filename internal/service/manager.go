@@ -63,6 +63,7 @@ type Manager struct {
 	dynamic    map[uint32]string
 	waiting    []func() // for the end of start-up
 	generating bool     // programs that make units are at work
+	generated  []func() // requests that wait for their end
 }
 
 // runner is a unit that is or was up.
@@ -185,9 +186,13 @@ func (m *Manager) Boot(done func(failed []string)) {
 			if err != nil {
 				m.say("silo", "start services: "+err.Error())
 				m.booted()
-				return
+			} else {
+				m.enqueue(tx, func(error) { m.booted() })
 			}
-			m.enqueue(tx, func(error) { m.booted() })
+			for _, f := range m.generated {
+				m.post(f) // once what can start has begun to
+			}
+			m.generated = nil
 		})
 	})
 }

@@ -42,6 +42,35 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+// What is asked while generators make units waits for them, and not for all
+// that starts afterwards.
+func TestAskedWhileGenerating(t *testing.T) {
+	const generator = "/usr/lib/systemd/system-generators/slow"
+	story(t, map[string]string{
+		generator:   "",
+		"a.service": "[Service]\nType=notify\nExecStart=/bin/ready\n",
+		"/etc/systemd/system/multi-user.target.wants/a.service": "-> ../a.service",
+	}, func(t *testing.T, f *fake) {
+		if err := os.Chmod(filepath.Join(f.dir, generator), 0o755); err != nil { //nolint:gosec // a program
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		f.m.Boot(nil)
+		r := f.m.Handle(wire.Request{Op: wire.OpList}, false)
+		if took := time.Since(begin); took < time.Second || took > time.Second+100*time.Millisecond {
+			t.Errorf("a list while the generator runs, which takes 1 s, came after %s", took)
+		}
+		if len(r.Services) != 1 || r.Services[0].Status != wire.Starting {
+			t.Errorf("the list holds %+v", r.Services)
+		}
+		if err := f.do("start", "a"); err != "" {
+			t.Errorf("start: %s", err)
+		}
+		f.is(t, "a", "running")
+		f.m.End(func() {})
+	})
+}
+
 // What hangs on a unit that fails, stops or conflicts.
 func TestDependencies(t *testing.T) {
 	units := map[string]string{

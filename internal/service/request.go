@@ -25,7 +25,7 @@ func (m *Manager) request(r wire.Request, change bool, answer func(wire.Reply)) 
 		return
 	}
 	if m.generating {
-		m.waiting = append(m.waiting, func() { m.request(r, change, answer) })
+		m.generated = append(m.generated, func() { m.request(r, change, answer) })
 		return
 	}
 	if r.Op != wire.OpList { // a list may be as old as what was read last, see keepSet

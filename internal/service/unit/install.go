@@ -44,7 +44,7 @@ func (s *Set) EnableState(name string) EnableState {
 		return NoFile
 	case devNull(f.target):
 		return IsMasked
-	case strings.HasPrefix(f.dir, "/run/systemd/generator"):
+	case strings.HasPrefix(f.dir, generatorDir):
 		return Generated
 	}
 	if _, isAlias := s.tree.alias(s.index, n, f); isAlias && file == name {
@@ -68,8 +68,7 @@ func (s *Set) EnableState(name string) EnableState {
 	return Disabled
 }
 
-// isLinked tells whether a link in /etc or /run starts a unit, or an instance
-// of a template.
+// isLinked tells whether a link starts a unit, or an instance of a template.
 func (s *Set) isLinked(n Name) bool {
 	for _, l := range s.madeLinks() {
 		if l.under == "" && l.name == n.Full {
@@ -82,9 +81,10 @@ func (s *Set) isLinked(n Name) bool {
 	return false
 }
 
-// madeLink is a link in /etc/systemd/system or /run/systemd/system.
+// madeLink is a link that starts a unit: in /etc/systemd/system or
+// /run/systemd/system, or made by a generator.
 type madeLink struct {
-	dir    string // of the two
+	dir    string // of these
 	under  string // folder below it, as in multi-user.target.wants; "" for none
 	name   string
 	target string
@@ -92,7 +92,10 @@ type madeLink struct {
 
 func (l madeLink) path() string { return path.Join(l.dir, l.under, l.name) }
 
-// madeLinks lists the links that enabling makes, masks left out.
+// generatorDir begins the names of the folders where generators put units.
+const generatorDir = "/run/systemd/generator"
+
+// madeLinks lists the links that enabling and generators make, masks left out.
 func (s *Set) madeLinks() []madeLink {
 	if s.made != nil {
 		return s.made
@@ -111,7 +114,7 @@ func (s *Set) madeLinks() []madeLink {
 			}
 		}
 	}
-	for _, dir := range []string{configDir, "/run/systemd/system"} {
+	for _, dir := range []string{configDir, "/run/systemd/system", generatorDir, generatorDir + ".early", generatorDir + ".late"} {
 		read(dir, "")
 		for _, sub := range sortedKeys(s.index.subs) {
 			if !strings.HasSuffix(sub, ".d") && slices.Contains(s.index.subs[sub], path.Join(dir, sub)) {

@@ -77,6 +77,20 @@ func TestEnableAndDisable(t *testing.T) {
 	}
 }
 
+// What a generator links is started with the container, and is not for Disable
+// to take away.
+func TestGeneratedLinks(t *testing.T) {
+	s := fixtures(t)
+	for name, want := range map[string]EnableState{"cluster@15-main.service": Enabled, "cluster@16-other.service": Static} {
+		if got := s.EnableState(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if plan, err := s.Disable("cluster@15-main.service"); err != nil || len(plan) != 0 {
+		t.Errorf("disabling plans %v, %v", plan, err)
+	}
+}
+
 func TestMask(t *testing.T) {
 	m := rootOf(map[string]string{"/usr/lib/systemd/system/a.service": simple, "/etc/systemd/system/own.service": simple})
 	s := NewSet(m, testHost())
