@@ -244,20 +244,35 @@ func (p *pump) take(data []byte) {
 }
 
 // Members lists the processes of services. See service.System.
+//
+// A process that starts another and ends, as daemons do, could pass unseen
+// between the reading of the list and the look at each. So the list is read
+// again until it holds nothing new: who lives then has been looked at.
 func (v *services) Members() map[service.Mark][]service.Member {
 	found := map[service.Mark][]service.Member{}
 	self := strconv.Itoa(os.Getpid())
-	for _, name := range processes() {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
+	seen := map[string]bool{}
+	for range maxScans {
+		news := false
+		for _, name := range processes() {
+			pid, err := strconv.Atoi(name)
+			if err != nil || seen[name] {
+				continue
+			}
+			seen[name], news = true, true
+			if mark := v.MarkOf(pid); mark != 0 {
+				found[mark] = append(found[mark], service.Member{PID: pid, Child: parent(name) == self})
+			}
 		}
-		if mark := v.MarkOf(pid); mark != 0 {
-			found[mark] = append(found[mark], service.Member{PID: pid, Child: parent(name) == self})
+		if !news {
+			break
 		}
 	}
 	return found
 }
+
+// maxScans bounds how often Members reads the list, whatever starts meanwhile.
+const maxScans = 8
 
 // processes lists the names in /proc, those that are no process too.
 func processes() []string {
