@@ -168,6 +168,39 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// A container that could not be started has never run, and says so; what it was
+// told to run can be made good.
+func TestFailedStart(t *testing.T) {
+	d := useDaemon(t)
+	host := t.TempDir()
+	id := d.silo("create", "-v", host+":/x", "core", "/x/later")
+	t.Cleanup(func() { d.try("rm", "-f", id) })
+	const state = "{{.State.Status}} {{.State.ExitCode}} {{.State.StartedAt}} {{.State.FinishedAt}}"
+	if r := d.try("start", id); r.code == 0 || !strings.Contains(r.err, "/x/later") {
+		t.Errorf("start: exit %d, %s", r.code, r.err)
+	}
+	if got := d.field(id, state); got != "created 127 0001-01-01T00:00:00Z 0001-01-01T00:00:00Z" {
+		t.Errorf("after a start that failed: %s", got)
+	}
+	if got := d.silo("wait", id); got != "127" {
+		t.Errorf("wait says %q", got)
+	}
+	if err := os.WriteFile(host+"/later", []byte("#!/bin/sh\nexit 5\n"), 0o755); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	d.silo("start", id)
+	if got := d.silo("wait", id); got != "5" {
+		t.Errorf("wait says %q after the program was made", got)
+	}
+	if err := os.Remove(host + "/later"); err != nil {
+		t.Fatal(err)
+	}
+	d.try("start", id)
+	if got := d.field(id, "{{.State.Status}} {{.State.ExitCode}}"); got != "exited 127" {
+		t.Errorf("after it had run and could not: %s", got)
+	}
+}
+
 func TestExecOnATerminal(t *testing.T) {
 	d := useDaemon(t)
 	id := d.sleeper()

@@ -54,9 +54,9 @@ func (c *Container) broken() string {
 	return string(c.st.State)
 }
 
-// startLocked starts a container; the caller holds the lock of its life. A
-// container that cannot be started is exited with the code that Docker's
-// clients expect.
+// startLocked starts a container; the caller holds the lock of its life. One
+// that cannot be started has the exit code that Docker's clients expect, and
+// stays created if it has never run.
 func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	// Once begun, a start is finished or undone, even if the client leaves.
 	ctx = context.WithoutCancel(ctx)
@@ -74,7 +74,9 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	c.mu.Lock()
 	box := c.box
 	c.box = nil
-	if terr := c.transition(container.StateExited); terr == nil {
+	if c.st.Started.IsZero() {
+		c.st.ExitCode, c.st.Error = code, err.Error()
+	} else if terr := c.transition(container.StateExited); terr == nil {
 		c.st.ExitCode, c.st.Error, c.st.Finished, c.st.PID, c.st.Agent = code, err.Error(), time.Now().UTC(), 0, 0
 	}
 	pending, waiters := c.pending, c.waiters

@@ -15,7 +15,7 @@ import (
 // removing is left only by the record itself. broken is what a container with
 // a damaged record is shown as ("dead" in the API): it can only be removed.
 var transitions = map[container.ContainerState][]container.ContainerState{
-	container.StateCreated:    {container.StateRunning, container.StateExited, container.StateRemoving},
+	container.StateCreated:    {container.StateRunning, container.StateRemoving},
 	container.StateRunning:    {container.StatePaused, container.StateExited, container.StateRestarting},
 	container.StatePaused:     {container.StateRunning, container.StateExited},
 	container.StateRestarting: {container.StateRunning, container.StateExited, container.StateRemoving},
