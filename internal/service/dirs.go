@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -36,16 +37,15 @@ func (m *Manager) makeDirs(s *service) error {
 			mode = 0o755
 		}
 		for _, d := range set.Dirs {
-			name := path.Join(base.path, d.Name)
 			owner := s.user
 			if kind == unit.ConfigurationDirectory {
 				owner = User{} // read by the service, written by root
 			}
-			if err := m.makeDir(name, mode, owner); err != nil {
+			if err := m.makeDir(base.path, d.Name, mode, owner); err != nil {
 				return fmt.Errorf("%s=%s: %w", kind, d.Name, err)
 			}
 			for _, link := range d.Links {
-				if err := m.makeLink(path.Join(base.path, link), name); err != nil {
+				if err := m.makeLink(base.path, link, path.Join(base.path, d.Name)); err != nil {
 					return fmt.Errorf("%s=%s: %w", kind, d.Name, err)
 				}
 			}
@@ -56,16 +56,8 @@ func (m *Manager) makeDirs(s *service) error {
 
 // makeDir makes one directory, its parents for everybody. What is in one that
 // belonged to somebody else is given to its new owner too.
-func (m *Manager) makeDir(name string, mode fs.FileMode, owner User) error {
-	p := m.path(name)
-	if err := os.MkdirAll(path.Dir(p), 0o755); err != nil {
-		return err
-	}
-	if err := os.Mkdir(p, mode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// From here on by the open folder: its owner may change names below it.
-	dir, err := os.OpenRoot(p)
+func (m *Manager) makeDir(base, name string, mode fs.FileMode, owner User) error {
+	dir, err := m.folder(base, name, true)
 	if err != nil {
 		return err
 	}
@@ -79,10 +71,98 @@ func (m *Manager) makeDir(name string, mode fs.FileMode, owner User) error {
 			return err
 		}
 	}
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid == owner.UID && st.Gid == owner.GID {
+	if uid, gid := ownerOf(fi); uid == owner.UID && gid == owner.GID {
 		return nil
 	}
 	return chown(dir, ".", owner, 0)
+}
+
+// folder opens a directory below one of root's, and makes it if that is wanted.
+// A service may own a part of the way and put a link there that leads to what is
+// not its own; so each step is taken by the open folder before it, and no link
+// is followed but one that only root can have made.
+func (m *Manager) folder(base, name string, create bool) (*os.Root, error) {
+	p := m.path(base)
+	if create {
+		if err := os.MkdirAll(p, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := os.OpenRoot(p)
+	if err != nil {
+		return nil, err
+	}
+	return walk(dir, name, create, 0)
+}
+
+// walk is folder from an open directory on, which it closes.
+func walk(dir *os.Root, name string, create bool, links int) (*os.Root, error) {
+	for _, part := range strings.Split(path.Clean(name), "/") {
+		if create {
+			if err := dir.Mkdir(part, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+				dir.Close()
+				return nil, err
+			}
+		}
+		next, err := step(dir, part, links)
+		dir.Close()
+		if err != nil {
+			return nil, err
+		}
+		dir = next
+	}
+	return dir, nil
+}
+
+// maxLinks bounds the links on the way to a directory.
+const maxLinks = 8
+
+// step opens one directory in another.
+func step(dir *os.Root, part string, links int) (*os.Root, error) {
+	fi, err := dir.Lstat(part)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Mode()&fs.ModeSymlink != 0 {
+		target, err := dir.Readlink(part)
+		if err != nil {
+			return nil, err
+		}
+		if !rootsOwn(dir, fi) || !filepath.IsLocal(target) || links >= maxLinks {
+			return nil, fmt.Errorf("%s is a link to %s, which is not followed: remove it", path.Join(dir.Name(), part), target)
+		}
+		start, err := dir.OpenRoot(".")
+		if err != nil {
+			return nil, err
+		}
+		return walk(start, target, false, links+1)
+	}
+	next, err := dir.OpenRoot(part)
+	if err != nil {
+		return nil, err
+	}
+	if opened, err := next.Stat("."); err != nil || !os.SameFile(fi, opened) {
+		next.Close()
+		return nil, fmt.Errorf("%s was replaced meanwhile", path.Join(dir.Name(), part))
+	}
+	return next, nil
+}
+
+// rootsOwn tells that only root can have made what is in a folder.
+func rootsOwn(dir *os.Root, made fs.FileInfo) bool {
+	fi, err := dir.Stat(".")
+	if err != nil {
+		return false
+	}
+	self := uint32(os.Getuid())
+	folderOwner, _ := ownerOf(fi)
+	owner, _ := ownerOf(made)
+	return folderOwner == self && owner == self && fi.Mode().Perm()&0o022 == 0
+}
+
+func ownerOf(fi fs.FileInfo) (uid, gid uint32) {
+	st := fi.Sys().(*syscall.Stat_t)
+	return st.Uid, st.Gid
 }
 
 // maxDepth bounds how deep a folder is given to another owner.
@@ -113,16 +193,16 @@ func chown(dir *os.Root, name string, owner User, depth int) error {
 }
 
 // makeLink makes a symbolic link unless one of that name is there.
-func (m *Manager) makeLink(name, target string) error {
-	p := m.path(name)
-	if err := os.MkdirAll(path.Dir(p), 0o755); err != nil {
+func (m *Manager) makeLink(base, name, target string) error {
+	dir, err := m.folder(base, path.Dir(path.Clean(name)), true)
+	if err != nil {
 		return err
 	}
-	err := os.Symlink(target, p)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
+	defer dir.Close()
+	if err := dir.Symlink(target, path.Base(name)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // removeDirs removes what a service has below /run, unless its unit keeps it.
@@ -133,11 +213,20 @@ func (m *Manager) removeDirs(s *service, again bool) {
 	}
 	for _, d := range set.Dirs {
 		for _, name := range append([]string{d.Name}, d.Links...) {
-			if err := os.RemoveAll(m.path(path.Join("/run", name))); err != nil {
+			if err := m.removeDir("/run", name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				m.tell(s.name, "remove: "+err.Error())
 			}
 		}
 	}
+}
+
+func (m *Manager) removeDir(base, name string) error {
+	dir, err := m.folder(base, path.Dir(path.Clean(name)), false)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.RemoveAll(path.Base(name))
 }
 
 // link carries out one change to the links that enable units.

@@ -225,6 +225,35 @@ func TestTimers(t *testing.T) {
 	})
 }
 
+// A delay is added to the time that the calendar gives, and not moved on with
+// every look at it.
+func TestRandomDelay(t *testing.T) {
+	story(t, map[string]string{
+		"spread.timer":   "[Timer]\nOnCalendar=*:*:00\nRandomizedDelaySec=4min\nPersistent=yes\n",
+		"spread.service": "[Service]\nType=oneshot\nExecStart=/bin/ok spread\n",
+		"daily.timer":    "[Timer]\nOnCalendar=daily\nRandomizedDelaySec=12h\n",
+		"daily.service":  "[Service]\nType=oneshot\nExecStart=/bin/ok daily\n",
+	}, func(t *testing.T, f *fake) {
+		if err := f.do("start", "spread.timer", "daily.timer"); err != "" {
+			t.Fatal(err)
+		}
+		if fi, err := os.Stat(filepath.Join(f.dir, stamps+"spread.timer")); err != nil || fi.ModTime().Sub(time.Now()).Abs() > time.Second {
+			t.Errorf("the time from which what is missed counts: %v, %v", fi, err)
+		}
+		time.Sleep(100 * time.Hour)
+		trace := f.take()
+		if n := strings.Count(trace, "spread"); n < 100*60/6 || n > 100*60 {
+			t.Errorf("each minute, up to 4 minutes late: %d times in 100 hours", n)
+		}
+		if n := strings.Count(trace, "daily"); n < 4 || n > 5 {
+			t.Errorf("each day, up to 12 hours late: %d times in 100 hours", n)
+		}
+		if err := f.do("stop", "spread.timer", "daily.timer"); err != "" {
+			t.Fatal(err)
+		}
+	})
+}
+
 // The end of the command waits for services that hold state only, and for
 // those not for ever.
 func TestEnd(t *testing.T) {
@@ -258,6 +287,61 @@ func TestEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A service that owns a part of the way to its directories cannot lead root to
+// what is not its own.
+func TestDirectoriesFollowNoLink(t *testing.T) {
+	const inner = "[Service]\nUser=www\nExecStart=/bin/run\n"
+	story(t, map[string]string{
+		"state.service":   inner + "StateDirectory=app app/cache\n",
+		"deep.service":    inner + "StateDirectory=app/x/new\n",
+		"run.service":     inner + "RuntimeDirectory=r/x/etc\n",
+		"link.service":    inner + "RuntimeDirectory=l:app/x/link\n",
+		"private.service": inner + "StateDirectory=mine\n",
+	}, func(t *testing.T, f *fake) {
+		in := func(p string) string { return filepath.Join(f.dir, p) }
+		f.write("/var/lib/other/secret", "x")
+		f.write("/run/other/etc/passwd", "x")
+		for dir, mode := range map[string]os.FileMode{"var/lib/app": 0o777, "run/r": 0o777, "run/app": 0o777, "var/lib/private/mine": 0o755} {
+			if err := os.MkdirAll(in(dir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(in(dir), mode); err != nil { // not root's alone, as if the service owned it
+				t.Fatal(err)
+			}
+		}
+		for link, target := range map[string]string{"var/lib/app/cache": "../other", "var/lib/app/x": "../other", "run/r/x": "../other", "run/app/x": "../other", "var/lib/mine": "private/mine"} {
+			if err := os.Symlink(target, in(link)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(in("var/lib/other"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"state", "deep", "run", "link"} {
+			if err := f.do("start", name); !strings.Contains(err, "resources") {
+				t.Errorf("start %s: %q", name, err)
+			}
+			if log := strings.Join(f.is(t, name, "failed").Log, "\n"); !strings.Contains(log, "is not followed") {
+				t.Errorf("log of %s: %s", name, log)
+			}
+		}
+		if fi, err := os.Stat(in("var/lib/other")); err != nil || fi.Mode().Perm() != 0o700 {
+			t.Errorf("what the link leads to was changed: %v, %v", fi.Mode(), err)
+		}
+		for _, p := range []string{"var/lib/other/new", "run/other/link"} {
+			if _, err := os.Lstat(in(p)); err == nil {
+				t.Errorf("%s was made", p)
+			}
+		}
+		if _, err := os.Stat(in("run/other/etc/passwd")); err != nil {
+			t.Errorf("a runtime directory's removal: %v", err)
+		}
+		if err := f.do("start", "private"); err != "" { // a link that root alone can have made, as systemd leaves it
+			t.Error(err)
+		}
+	})
 }
 
 // Directories, dynamic users and enabling leave their traces in the root.

@@ -3,6 +3,7 @@ package service
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -136,7 +137,12 @@ func (k *socket) listen() (err error) {
 	}
 	for _, link := range s.Links {
 		if len(s.Listen) > 0 {
-			if err := k.m.makeLink(link, s.Listen[0].Path); err != nil {
+			p := k.m.path(link)
+			err := os.MkdirAll(path.Dir(p), 0o755)
+			if err == nil {
+				err = os.Symlink(s.Listen[0].Path, p)
+			}
+			if err != nil && !errors.Is(err, fs.ErrExist) {
 				return fmt.Errorf("Symlinks=%s: %w", link, err)
 			}
 		}
