@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"time"
@@ -54,8 +55,11 @@ func (t *timer) start(j *job) {
 	}
 	t.active, t.since, t.last = true, time.Now(), time.Time{}
 	if t.u.Timer.Persistent {
-		if fi, err := os.Stat(t.m.path(stamps + t.name)); err == nil {
+		switch fi, err := os.Stat(t.m.path(stamps + t.name)); {
+		case err == nil:
 			t.last = fi.ModTime()
+		case errors.Is(err, fs.ErrNotExist): // what is missed from now on is to be made up for
+			t.keepStamp(t.since)
 		}
 	}
 	t.plan()
@@ -107,11 +111,16 @@ func (t *timer) earliest() (next time.Time) {
 			next = at
 		}
 	}
+	// Counted from a time that stays, or a delay would move on with each look;
+	// so what was missed is made up for, too.
+	from := t.since
+	if !t.last.IsZero() {
+		from = t.last
+	}
+	if now := time.Now(); from.After(now) { // the clock was set back
+		from = now
+	}
 	for _, c := range t.u.Timer.Calendar {
-		from := time.Now()
-		if t.u.Timer.Persistent && !t.last.IsZero() {
-			from = t.last // what was missed is made up for
-		}
 		if at, ok := c.Next(from); ok {
 			add(at.Add(t.random()))
 		}
@@ -161,9 +170,7 @@ func (t *timer) elapse() {
 		t.delay = 0
 	}
 	if t.u.Timer.Persistent {
-		if err := t.stamp(); err != nil {
-			t.m.say(t.name, "Persistent=: "+err.Error())
-		}
+		t.keepStamp(t.last)
 	}
 	t.m.ask(t.name, t.m.unitSet().Start, t.u.Timer.Unit)
 	t.plan()
@@ -172,7 +179,14 @@ func (t *timer) elapse() {
 	}
 }
 
-func (t *timer) stamp() error {
+// keepStamp keeps a time for the container's next start.
+func (t *timer) keepStamp(at time.Time) {
+	if err := t.stamp(at); err != nil {
+		t.m.say(t.name, "Persistent=: "+err.Error())
+	}
+}
+
+func (t *timer) stamp(at time.Time) error {
 	name := t.m.path(stamps + t.name)
 	if err := os.MkdirAll(t.m.path("/var/lib/systemd/timers"), 0o755); err != nil {
 		return err
@@ -182,7 +196,7 @@ func (t *timer) stamp() error {
 		return err
 	}
 	f.Close()
-	return os.Chtimes(name, t.last, t.last)
+	return os.Chtimes(name, at, at)
 }
 
 // unitChanged computes anew when the unit has gone up or down.
