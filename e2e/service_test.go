@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"silo/api"
 	"silo/internal/testenv"
@@ -225,13 +226,30 @@ func TestServiceFailure(t *testing.T) {
 	d.awaitService(id, "bad", "running")
 	d.silo("exec", id, "touch", "/go")
 	until(t, "the container has ended", func() bool { return d.field(id, "{{.State.Status}}") == "exited" })
+	want(t, "why it ended", d.field(id, "{{.State.Error}}"), "service bad.service failed: exit-code")
+	polite := []string{"sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"}
+	id = d.detached(append([]string{"--service-failure", "exit", "--restart", "on-failure:1", "svc-fail"}, polite...)...)
+	d.awaitService(id, "bad", "running")
+	d.silo("exec", id, "touch", "/go")
+	until(t, "it runs again although its command ended with 0", func() bool { return d.field(id, "{{.RestartCount}} {{.State.Status}}") == "1 running" })
 	id = d.detached("--service-failure", "restart", "svc-fail")
 	d.awaitService(id, "bad", "running")
-	pid := d.field(id, "{{.State.Pid}}")
 	d.silo("exec", id, "touch", "/go")
-	until(t, "the container runs again", func() bool {
-		return d.field(id, "{{.State.Status}}") == "running" && d.field(id, "{{.State.Pid}}") != pid
-	})
+	until(t, "the container runs again", func() bool { return d.field(id, "{{.RestartCount}} {{.State.Status}}") == "1 running" })
+	// One that fails each time is restarted ever more slowly, and can be stopped.
+	serviceImage(t, d, "svc-doomed", map[string]string{"doomed.service+": "[Service]\nType=oneshot\nExecStart=/bin/false\n"})
+	id = d.detached("--service-failure", "restart", "svc-doomed")
+	until(t, "a third restart", func() bool { return d.field(id, "{{.RestartCount}}") == "3" })
+	d.silo("stop", id)
+	for range 10 { // longer than the pause before the next restart
+		time.Sleep(100 * time.Millisecond)
+		if got := d.field(id, "{{.State.Status}} {{.RestartCount}}"); got != "exited 3" && got != "exited 4" {
+			t.Fatalf("after it was stopped it is %s", got)
+		}
+	}
+	id = d.detached("--service-failure", "restart", "svc-doomed")
+	until(t, "a restart", func() bool { return d.field(id, "{{.RestartCount}}") != "0" })
+	d.silo("rm", "-f", id)
 	if r := d.try("run", "--rm", "--isolation", "pid", "--services", "svc-fail", "true"); r.code != 125 {
 		t.Errorf("services with a PID namespace: exit %d, %s", r.code, r.err)
 	}

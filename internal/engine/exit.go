@@ -107,6 +107,9 @@ func (e *Engine) noteEnd(c *Container, x wire.Exit, oom bool) (restart bool) {
 	}
 	c.st.PID, c.st.Agent, c.st.ExitCode, c.st.OOMKilled, c.st.Error, c.st.Finished = 0, 0, x.Code, oom, x.Reason, x.At.UTC()
 	c.st.Endpoint = nil
+	if c.st.Error == "" {
+		c.st.Error = c.failed
+	}
 	if x.At.Sub(c.st.Started) > backoffReset {
 		c.st.Failures = 0
 	}
@@ -161,6 +164,12 @@ func (e *Engine) discard(c *Container, b *sandbox) {
 func (e *Engine) restartWanted(c *Container, code int) bool {
 	if c.stopping || e.ctx.Err() != nil {
 		return false
+	}
+	if c.again {
+		return true
+	}
+	if c.failed != "" && code == 0 {
+		code = 1
 	}
 	p := c.rec.HostConfig.RestartPolicy
 	switch p.Name {

@@ -151,7 +151,7 @@ func (e *Engine) onUnhealthy(c *Container) {
 	case "stop":
 		err = e.ContainerStop(e.ctx, id, StopOptions{})
 	case "restart":
-		err = e.ContainerRestart(e.ctx, id, StopOptions{})
+		err = e.failStop(c, "it is unhealthy", true)
 	}
 	if err != nil {
 		e.log.Warn("act on failed health", "container", id, "err", err)

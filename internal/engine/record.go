@@ -93,6 +93,8 @@ type Container struct {
 	pending  []*pendingAttach
 	health   *healthState
 	stopping bool       // stop, kill or remove was asked: no restart
+	failed   string     // why the present run counts as failed
+	again    bool       // it is to be followed by another, whatever the restart policy says
 	detail   string     // why it is broken
 	reading  sync.Mutex // held while its inside is read: one reader at a time
 	save     sync.Mutex

@@ -134,30 +134,33 @@ func (e *Engine) serviceFailed(id string, f service.Failure) {
 	e.emit(c, "service_failed", map[string]string{"service": f.Service, "result": f.Result})
 	switch r.HostConfig.Annotations[api.ServiceFailure] {
 	case service.ExitOnFailure:
-		err = e.failStop(c)
+		err = e.failStop(c, "service "+f.Service+" failed: "+f.Result, false)
 	case service.RestartOnFailed:
-		err = e.ContainerRestart(e.ctx, id, StopOptions{})
+		err = e.failStop(c, "service "+f.Service+" failed: "+f.Result, true)
 	}
 	if err != nil {
 		e.log.Warn("act on failed service", "container", id, "service", f.Service, "err", err)
 	}
 }
 
-// failStop ends a container as if its command had failed: its restart policy
-// applies.
-func (e *Engine) failStop(c *Container) error {
+// failStop ends a container as if its command had failed, whatever it ends
+// with, and notes why. Its restart policy applies; with again it is started
+// again without one, after the same back-off.
+func (e *Engine) failStop(c *Container, reason string, again bool) error {
 	c.mu.Lock()
-	exited, stopping := c.exited, c.stopping
-	c.mu.Unlock()
-	if exited == nil || stopping {
+	if c.stopping || c.failed != "" {
+		c.mu.Unlock()
 		return nil
 	}
-	timeout := 10
-	if t := c.record().Config.StopTimeout; t != nil {
-		timeout = *t
+	c.failed, c.again = reason, again
+	exited := c.exited
+	c.mu.Unlock()
+	sig, timeout, err := stopOf(c.record(), StopOptions{})
+	if err != nil {
+		return err
 	}
 	e.stopServices(e.ctx, c, timeout)
-	if err := e.signal(e.ctx, c, 15); err != nil && !errs.Is(err, errs.Conflict) {
+	if err := e.signal(e.ctx, c, sig); err != nil && !errs.Is(err, errs.Conflict) {
 		return err
 	}
 	e.killAfter(c, exited, time.After(time.Duration(max(timeout, 0))*time.Second))

@@ -60,6 +60,9 @@ func (c *Container) broken() string {
 func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	// Once begun, a start is finished or undone, even if the client leaves.
 	ctx = context.WithoutCancel(ctx)
+	c.mu.Lock()
+	c.failed, c.again = "", false
+	c.mu.Unlock()
 	err := e.tryStart(ctx, c)
 	if err == nil {
 		return nil

@@ -34,25 +34,33 @@ func (e *Engine) ContainerStop(ctx context.Context, ref string, o StopOptions) e
 	return nil
 }
 
-func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
-	r := c.record()
+// stopOf gives the signal that asks a container to end, and after how many
+// seconds it is killed; below 0 is never.
+func stopOf(r *configRecord, o StopOptions) (sig, timeout int, err error) {
 	name := o.Signal
 	if name == "" {
 		name = r.Config.StopSignal
 	}
-	sig := 15
+	sig, timeout = 15, 10
 	if name != "" {
-		var err error
 		if sig, err = parseSignal(name); err != nil {
-			return err
+			return 0, 0, err
 		}
 	}
-	timeout := 10
 	if r.Config.StopTimeout != nil {
 		timeout = *r.Config.StopTimeout
 	}
 	if o.Timeout != nil {
 		timeout = *o.Timeout
+	}
+	return sig, timeout, nil
+}
+
+func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
+	r := c.record()
+	sig, timeout, err := stopOf(r, o)
+	if err != nil {
+		return err
 	}
 	if waited, err := e.stopWaiting(ctx, c); waited || err != nil {
 		return err
