@@ -255,6 +255,45 @@ func TestServiceFailure(t *testing.T) {
 	}
 }
 
+// A container that waits for services which never come up can be looked at, and
+// ended in every way.
+func TestWaitForServicesEnds(t *testing.T) {
+	d := useDaemon(t)
+	serviceImage(t, d, "svc-never", map[string]string{"never.service+": "[Service]\nType=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sleep 100000\n"})
+	for i, end := range [][]string{{"stop"}, {"kill"}, {"kill", "-s", "INT"}, {"rm", "-f"}} {
+		name := "waits" + strconv.Itoa(i)
+		cmd, cancel := d.command("run", "--name", name, "--services", "--wait-services", "svc-never", "true")
+		defer cancel()
+		var said strings.Builder
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "its service is seen to start", func() bool { return strings.Contains(d.try("service", "ls", name).out, "starting") })
+		if r := d.try("rm", name); r.code == 0 || !strings.Contains(r.err, "waits for its services") {
+			t.Errorf("rm: exit %d, %s", r.code, r.err)
+		}
+		begin := time.Now()
+		d.silo(append(end, name)...)
+		if took := time.Since(begin); took > 30*time.Second { // the wait is bounded by two minutes
+			t.Errorf("%v took %s", end, took)
+		}
+		if err := cmd.Wait(); err == nil || !strings.Contains(said.String(), "waited for its services") {
+			t.Errorf("run, after %v: %v, %q", end, err, said.String())
+		}
+		if end[0] == "rm" {
+			if d.try("inspect", name).code == 0 {
+				t.Errorf("it is there after rm -f")
+			}
+			continue
+		}
+		if got := d.field(name, "{{.State.Status}} {{.State.ExitCode}}"); got != "created 128" {
+			t.Errorf("after %v it is %s", end, got)
+		}
+		d.silo("rm", name)
+	}
+}
+
 // Units that nobody should write: each is shown with its reason, and the
 // container and its other services go on.
 func TestHostileUnits(t *testing.T) {

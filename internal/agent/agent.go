@@ -155,6 +155,9 @@ func (a *agent) serve() {
 		case "service":
 			go a.answerService(m, fds)
 			continue
+		case "start":
+			a.answerStart(m, fds)
+			continue
 		}
 		a.answer(m, fds)
 	}
@@ -179,12 +182,6 @@ func (a *agent) answer(m wire.Message, raw []int) {
 		}
 	case "unroot":
 		err = a.leaveRoot()
-	case "start":
-		var s wire.Start
-		if err = json.Unmarshal(m.Body, &s); err == nil {
-			a.complete(&s.Command)
-			reply, out, err = a.start(s, fds)
-		}
 	case "exec", "program", "inside":
 		var c wire.Command
 		if err = json.Unmarshal(m.Body, &c); err == nil {
@@ -194,6 +191,37 @@ func (a *agent) answer(m wire.Message, raw []int) {
 	default:
 		err = errs.New(errs.NotSupported, "agent: unknown request %q", m.Op)
 	}
+	a.done(m, reply, out, err)
+}
+
+// answerStart starts the container's command. One that waits for services holds
+// up no request, as some are about these services.
+func (a *agent) answerStart(m wire.Message, raw []int) {
+	fds := ipc.Own(raw)
+	var s wire.Start
+	err := json.Unmarshal(m.Body, &s)
+	start := func() {
+		defer fds.CloseAll()
+		var reply any
+		var out *linux.FD
+		if err == nil {
+			a.complete(&s.Command)
+			reply, out, err = a.start(s, fds)
+		}
+		a.done(m, reply, out, err)
+		if err == nil {
+			a.bootServices()
+		}
+	}
+	if s.Services != nil && s.Services.Wait {
+		go start()
+		return
+	}
+	start()
+}
+
+// done tells that a request is done, and what of a command that it began.
+func (a *agent) done(m wire.Message, reply any, out *linux.FD, err error) {
 	done := wire.Message{ID: m.ID, Op: "done"}
 	if err != nil {
 		done.Error = &wire.Error{Kind: uint8(errs.KindOf(err)), Text: err.Error()}
@@ -211,9 +239,6 @@ func (a *agent) answer(m wire.Message, raw []int) {
 		a.unanswered--
 		a.spawned.Broadcast()
 		a.mu.Unlock()
-	}
-	if m.Op == "start" && err == nil {
-		a.bootServices()
 	}
 }
 

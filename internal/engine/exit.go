@@ -222,6 +222,14 @@ func (e *Engine) ContainerRemove(ctx context.Context, ref string, o RemoveOption
 	if err != nil {
 		return err
 	}
+	if c.isWaking() {
+		if !o.Force {
+			return errs.Conflictf("cannot remove container \"%s\": container waits for its services: stop the container before removing or force remove", ref)
+		}
+		if _, err := e.abortStart(ctx, c); err != nil {
+			return err
+		}
+	}
 	st := c.state()
 	if running := st.State == container.StateRunning || st.State == container.StatePaused || st.State == container.StateRestarting; running {
 		if !o.Force {

@@ -93,6 +93,8 @@ type Container struct {
 	pending  []*pendingAttach
 	health   *healthState
 	stopping bool       // stop, kill or remove was asked: no restart
+	waking   bool       // its services are awaited before its command begins
+	aborted  bool       // they need not be any more
 	failed   string     // why the present run counts as failed
 	again    bool       // it is to be followed by another, whatever the restart policy says
 	detail   string     // why it is broken

@@ -78,8 +78,10 @@ func (e *Engine) askServices(ctx context.Context, ref string, r service.Request)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.running(ref); err != nil {
-		return nil, err
+	if !c.isWaking() { // else it is about what is awaited
+		if err := c.running(ref); err != nil {
+			return nil, err
+		}
 	}
 	rec := c.record()
 	if servicesOf(rec) == nil {

@@ -61,7 +61,7 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	// Once begun, a start is finished or undone, even if the client leaves.
 	ctx = context.WithoutCancel(ctx)
 	c.mu.Lock()
-	c.failed, c.again = "", false
+	c.failed, c.again, c.aborted = "", false, false
 	c.mu.Unlock()
 	err := e.tryStart(ctx, c)
 	if err == nil {
@@ -179,17 +179,54 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 	c.mu.Lock()
 	begun := make(chan struct{})
 	c.exited, c.begun = make(chan struct{}), begun
+	c.waking = start.Body.Services != nil && start.Body.Services.Wait
 	c.mu.Unlock()
 	defer close(begun)
 	s, err := e.keep().Start(ctx, start, append(mounts, fds...), conns)
+	c.mu.Lock()
+	c.waking = false
+	aborted := c.aborted
+	c.mu.Unlock()
 	if err != nil {
 		e.endAgent(ctx, b)
+		if aborted {
+			return errs.Conflictf("container %s was ended while it waited for its services", r.Name)
+		}
 		return err
 	}
 	e.fault("start: started")
 	e.began(c, b, s.PID)
 	e.fault("start: noted")
 	return nil
+}
+
+// abortStart ends a start that waits for services, and tells whether there was
+// one.
+func (e *Engine) abortStart(ctx context.Context, c *Container) (bool, error) {
+	c.mu.Lock()
+	waking := c.waking
+	if waking {
+		c.aborted, c.stopping = true, true
+	}
+	c.mu.Unlock()
+	if !waking {
+		return false, nil
+	}
+	if err := e.keep().End(ctx, c.record().ID); err != nil {
+		return true, err
+	}
+	if !c.lock(ctx.Done()) { // until what it has made is undone
+		return true, ctx.Err()
+	}
+	c.unlock()
+	return true, nil
+}
+
+// isWaking tells that a start waits for services.
+func (c *Container) isWaking() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waking
 }
 
 // shorten leaves out of a start what the agent has with a root that is laid.

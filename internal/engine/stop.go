@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 func (e *Engine) ContainerStop(ctx context.Context, ref string, o StopOptions) error {
 	c, err := e.find(ref)
 	if err != nil {
+		return err
+	}
+	if waking, err := e.abortStart(ctx, c); waking {
 		return err
 	}
 	st := c.state()
@@ -172,6 +176,10 @@ func (e *Engine) signal(ctx context.Context, c *Container, sig int) error {
 	return e.keep().Signal(ctx, wire.Signal{Target: wire.Target{ID: c.rec.ID}, Number: sig})
 }
 
+// endingSignals end a start that waits for services, as they end a program
+// that does nothing about them: HUP, INT, QUIT, KILL and TERM.
+var endingSignals = []int{1, 2, 3, 9, 15}
+
 // ContainerKill sends a signal, SIGKILL if none is named.
 func (e *Engine) ContainerKill(ctx context.Context, ref, name string) error {
 	sig := 9
@@ -184,6 +192,11 @@ func (e *Engine) ContainerKill(ctx context.Context, ref, name string) error {
 	c, err := e.find(ref)
 	if err != nil {
 		return err
+	}
+	if slices.Contains(endingSignals, sig) {
+		if waking, err := e.abortStart(ctx, c); waking {
+			return err
+		}
 	}
 	st := c.stateBegun()
 	if st.State != container.StateRunning && st.State != container.StatePaused {

@@ -45,6 +45,7 @@ type container struct {
 	nextID      uint64
 	waiting     map[uint64]chan answer
 	gone        chan struct{} // closed when the agent's channel has ended
+	starting    chan struct{} // closed when a start has come off, or has not; nil before
 }
 
 // endedExecs is how many ended execs of a container are remembered.
@@ -218,6 +219,12 @@ func (c *container) agentGone(err error) error {
 	default:
 		close(c.gone)
 	}
+	starting := c.starting
+	k.mu.Unlock()
+	if starting != nil { // whether it has run is told by then
+		<-starting
+	}
+	k.mu.Lock()
 	state := c.state
 	k.mu.Unlock()
 	switch state {
@@ -327,7 +334,9 @@ func (k *Keeper) start(r wire.StartOrder, fds *ipc.FDs) (any, error) {
 		return nil, errs.Conflictf("keeper: container %s is started already", r.ID)
 	}
 	c.main, c.state, c.started = p, wire.Running, time.Now() // before its end can be told
+	c.starting = make(chan struct{})
 	k.mu.Unlock()
+	defer close(c.starting)
 	a, err := c.call("start", r.Body, append(fds.Numbers(), p.childFDs()...))
 	if err == nil {
 		err = p.began(a)
