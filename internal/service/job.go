@@ -84,14 +84,47 @@ func (m *Manager) dispatch() {
 }
 
 // ready tells whether all are over that a job waits for: those that its
-// transaction orders before it, and earlier ones of the same unit.
+// transaction orders before it, and earlier ones of the same unit or of units
+// that go before its own.
 func (m *Manager) ready(j *job) bool {
 	for _, o := range m.jobs {
-		if o != j && (o.Unit == j.Unit && o.seq < j.seq || slices.Contains(j.after, o)) {
+		if o != j && (o.seq < j.seq && (o.Unit == j.Unit || o.tx != j.tx && m.goesBefore(o, j)) || slices.Contains(j.after, o)) {
 			return false
 		}
 	}
 	return j.Kind != unit.JobStart || !m.idles(j)
+}
+
+// goesBefore tells whether a job goes before a later one of another unit that
+// was asked for by itself. Only later ones wait, so there is no circle.
+func (m *Manager) goesBefore(earlier, later *job) bool {
+	a, b := m.unitSet().Load(earlier.Unit), m.unitSet().Load(later.Unit)
+	ordered := func(first, second *unit.Unit) bool {
+		return slices.Contains(second.Deps[unit.After], first.Name) || slices.Contains(first.Deps[unit.Before], second.Name)
+	}
+	// A stop goes before a start, whichever unit it is of, and two stops go the
+	// other way round.
+	return ordered(a, b) && later.Kind != unit.JobStop || ordered(b, a) && earlier.Kind == unit.JobStop
+}
+
+// awaits tells whether a job of a transaction waits for another of it.
+func (j *job) awaits(o *job) bool {
+	seen := map[*job]bool{}
+	todo := []*job{j}
+	for len(todo) > 0 {
+		n := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, a := range n.after {
+			if a == o {
+				return true
+			}
+			if !seen[a] {
+				seen[a] = true
+				todo = append(todo, a)
+			}
+		}
+	}
+	return false
 }
 
 // idles tells whether a service of type idle has others to wait for.
@@ -101,7 +134,7 @@ func (m *Manager) idles(j *job) bool {
 		return false
 	}
 	for _, o := range m.jobs {
-		if other, ok := m.units[o.Unit].(*service); ok && o.Kind == unit.JobStart && other.u.Service.Type != unit.Idle {
+		if other, ok := m.units[o.Unit].(*service); ok && o.Kind == unit.JobStart && other.u.Service.Type != unit.Idle && !o.awaits(j) {
 			if j.timer == nil {
 				j.timer = m.after(idleWait, func() { s.idled = true })
 			}
