@@ -11,6 +11,7 @@ import (
 
 	"silo/api"
 	"silo/client"
+	"silo/internal/facts"
 	"silo/internal/listing"
 )
 
@@ -103,8 +104,8 @@ func (*serviceRow) isRow() {}
 // Name is the name of the unit, without ".service".
 func (r *serviceRow) Name() string { return strings.TrimSuffix(r.s.Name, ".service") }
 
-// Description is what the unit says it is.
-func (r *serviceRow) Description() string { return r.s.DisplayName }
+// Description is what the unit says it is, fit for a terminal.
+func (r *serviceRow) Description() string { return facts.Text(r.s.DisplayName) }
 
 // Status is what the service is doing.
 func (r *serviceRow) Status() string { return r.s.Status }
@@ -221,13 +222,14 @@ func serviceStatus(a *app) *cobra.Command {
 	}
 }
 
-// printService shows one service with all that is known about it.
+// printService shows one service with all that is known about it. The container
+// has written most of it: none of it is to act on a terminal.
 func printService(w io.Writer, s api.Service) {
 	r := &serviceRow{s}
-	fmt.Fprintf(w, "%s - %s\n", s.Name, s.DisplayName)
+	fmt.Fprintf(w, "%s - %s\n", facts.Text(s.Name), r.Description())
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%12s: %s\n", name, value)
+			fmt.Fprintf(w, "%12s: %s\n", name, facts.Text(value))
 		}
 	}
 	line("Unit", s.Path)
@@ -255,7 +257,7 @@ func printService(w io.Writer, s api.Service) {
 		line("Note", n)
 	}
 	for _, l := range s.Log {
-		fmt.Fprintln(w, l)
+		fmt.Fprintln(w, facts.Text(strings.ReplaceAll(l, "\t", "        ")))
 	}
 }
 

@@ -295,17 +295,34 @@ func (m *Manager) runner(name string) runner {
 func (m *Manager) note(u *unit.Unit) {
 	var list []string
 	for _, n := range u.Notes {
-		what := n.Text
-		if name, _, ok := strings.Cut(n.Text, "="); ok && !strings.Contains(name, " ") {
-			what = name + "="
-		}
-		if !slices.Contains(list, what) {
-			list = append(list, what)
+		for _, what := range passedOver(n.Text) {
+			if !slices.Contains(list, what) {
+				list = append(list, what)
+			}
 		}
 	}
 	if len(list) > 0 {
 		m.say(u.Name, "passed over: "+strings.Join(list, ", ")+": `silo service status` tells why")
 	}
+}
+
+// passedOver names the directives that a note is about, or gives all of it if
+// it names none.
+func passedOver(note string) []string {
+	names, _, _ := strings.Cut(note, ": ")
+	list := strings.Fields(names)
+	for i, name := range list {
+		key, _, ok := strings.Cut(name, "=")
+		switch {
+		case ok && key != "":
+			list[i] = key + "="
+		case name == "and" && i > 0: // as many more
+			return append(list[:i], strings.Join(list[i:], " "))
+		default:
+			return []string{note}
+		}
+	}
+	return list
 }
 
 // say writes a line of the manager's own into the log of a unit, the same one

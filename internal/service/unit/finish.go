@@ -99,6 +99,10 @@ func (d *decoder) finishService() error {
 			}
 		}
 	}
+	if s.Run.DynamicUser {
+		d.path, d.line = d.u.Path, 0
+		d.note("PrivateTmp= ProtectSystem= ProtectHome= RestrictSUIDSGID= RemoveIPC=: implied by DynamicUser=, without effect in a container")
+	}
 	return finishRun(&s.Run, d.name)
 }
 
@@ -129,8 +133,11 @@ func notifyAccess(s *Service) NotifyAccess {
 
 // finishRun resolves what inherits.
 func finishRun(r *Run, n Name) error {
-	if r.DynamicUser && r.User == "" {
-		r.User = dynamicName(n)
+	if r.DynamicUser {
+		r.NoNewPrivs = true // cannot be turned off, as in systemd
+		if r.User == "" {
+			r.User = dynamicName(n)
+		}
 	}
 	if r.Stdin.Kind == "" {
 		r.Stdin.Kind = StdioNull

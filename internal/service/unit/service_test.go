@@ -236,3 +236,15 @@ func TestPolicyIsWhole(t *testing.T) {
 		}
 	}
 }
+
+// A dynamic user cannot gain rights, whatever the unit says; what else it
+// implies and is not done is noted.
+func TestDynamicUserImplies(t *testing.T) {
+	u := one(t, "a.service", "[Service]\nExecStart=/bin/a\nDynamicUser=yes\nNoNewPrivileges=no\n")
+	if !u.Service.Run.NoNewPrivs {
+		t.Error("it can gain rights")
+	}
+	if len(u.Notes) != 1 || !strings.Contains(u.Notes[0].Text, "PrivateTmp=") || u.Notes[0].Path != u.Path {
+		t.Errorf("notes: %v", u.Notes)
+	}
+}
