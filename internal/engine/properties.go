@@ -40,6 +40,7 @@ func (e *Engine) Properties(ctx context.Context, ref string) (api.Properties, er
 	defer c.reading.Unlock()
 	live := st.State == container.StateRunning || st.State == container.StatePaused
 	var earlier []facts.Process
+	since := facts.Uptime()
 	if live {
 		earlier = e.hostProcesses(c, st)
 	}
@@ -55,8 +56,10 @@ func (e *Engine) Properties(ctx context.Context, ref string) (api.Properties, er
 	}()
 	in, why := e.insideOf(ctx, c, r, st)
 	out := <-beside
-	if out.Earlier = earlier; live {
+	out.Earlier, out.Since = earlier, since
+	if live {
 		out.Processes = e.hostProcessesAfter(c, st, earlier, in)
+		addEnded(out, in)
 	}
 	p := property.Evaluate(in, why, out)
 	p.Container, p.Name, p.State, p.At, p.Isolation = r.ID, r.Name, string(st.State), time.Now(), "process"
@@ -85,7 +88,7 @@ func (e *Engine) insideOf(ctx context.Context, c *Container, r *configRecord, st
 func (e *Engine) outside(c *Container, r *configRecord, st stateRecord) *property.Outside {
 	h := r.HostConfig
 	o := &property.Outside{
-		Running: st.State == container.StateRunning, Paused: st.State == container.StatePaused, PIDs: r.PID, Main: st.PID, Agent: st.Agent, Session: st.Session,
+		Running: st.State == container.StateRunning, Paused: st.State == container.StatePaused, PIDs: r.PID, HostPIDs: h.PidMode == "host", Main: st.PID, Agent: st.Agent, Session: st.Session,
 		Hostname: hostname(r), Terminal: r.Config.Tty, User: r.Config.User, FirstID: r.FirstID, IDs: rangeSize, Network: string(h.NetworkMode),
 		Args: slices.Concat(r.Config.Entrypoint, r.Config.Cmd), Removed: h.AutoRemove,
 		SetMemory: h.Memory, SetCPUs: float64(h.NanoCPUs) / 1e9, AgentTasks: agent.Threads, Account: hostAccounts(),
@@ -190,6 +193,41 @@ func (e *Engine) hostProcessesAfter(c *Container, st stateRecord, earlier []fact
 		}
 	}
 	return out
+}
+
+// addEnded looks for the processes that only the inside names: the control
+// group holds none that has ended and waits for its parent, and one that is gone
+// by now proves nothing.
+func addEnded(o *property.Outside, in *facts.Facts) {
+	if in == nil || o.HostPIDs {
+		return
+	}
+	have := map[int]bool{}
+	for _, p := range slices.Concat(o.Processes, o.Earlier) {
+		have[o.Number(&p)] = true
+	}
+	var zombies map[int]facts.Process // of its session, by their number inside
+	o.Ended = map[int]bool{}
+	for _, p := range in.Processes {
+		if have[p.PID] || p.PID == o.Agent && !o.PIDs {
+			continue
+		}
+		seen, there := facts.Process{}, false
+		if o.PIDs {
+			if zombies == nil {
+				zombies = map[int]facts.Process{}
+				for _, z := range sessionProcesses(o.Session) {
+					zombies[z.Inner] = z
+				}
+			}
+			seen, there = zombies[p.PID]
+		} else {
+			seen, there = facts.ReadProcess("/proc", p.PID)
+		}
+		if o.Ended[p.PID] = !there; there && seen.State == "Z" && o.Owns(&seen) {
+			o.Processes = append(o.Processes, seen)
+		}
+	}
 }
 
 // hostPIDs are the numbers of a container's processes but its agent's.

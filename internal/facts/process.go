@@ -32,6 +32,17 @@ func Processes(proc string, pids []int) (list []Process, truncated bool) {
 	return list, false
 }
 
+// Uptime is the time since the machine was started as Process.Start tells it, in
+// hundredths of a second; 0 if the kernel does not tell.
+func Uptime() int64 {
+	whole, rest, _ := strings.Cut(readProc("/proc/uptime", maxProcFile), ".")
+	n, err := strconv.ParseInt(whole+rest[:min(len(rest), 2)], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // numbers lists the folders of processes.
 func numbers(proc string) (out []int) {
 	d, err := os.Open(proc)

@@ -90,13 +90,22 @@ func pairOf(in, out any, known bool) string {
 func processTable(list []api.ProcessView) grid {
 	g := grid{gridRow("", "PROCESS", "SESSION", "PARENT", "USER INSIDE", "USER OUTSIDE", "NAME", "EXECUTABLE", "ANSWER")}
 	for _, p := range list {
-		in := p.PIDInside != 0
-		inside := "-"
+		in, out := p.PIDInside != 0, p.PID != 0
+		inside, outside := "-", "-"
 		if in {
 			inside = Account(p.UserInside, int64(p.UIDInside))
 		}
-		g = append(g, gridRow(p.Detail, pairOf(p.PIDInside, p.PID, in), pairOf(p.SessionInside, p.Session, in), pairOf(p.ParentInside, p.Parent, in), inside,
-			Account(p.User, int64(p.UID)), pairOf(p.NameInside, p.Name, in), pairOf(p.ExecutableInside, p.Executable, in), p.Answer))
+		if out {
+			outside = Account(p.User, int64(p.UID))
+		}
+		both := func(inside, outside any) string {
+			if !out {
+				return fmt.Sprintf("%v | -", inside)
+			}
+			return pairOf(inside, outside, in)
+		}
+		g = append(g, gridRow(p.Detail, both(p.PIDInside, p.PID), both(p.SessionInside, p.Session), both(p.ParentInside, p.Parent), inside,
+			outside, both(p.NameInside, p.Name), both(p.ExecutableInside, p.Executable), p.Answer))
 	}
 	return g
 }

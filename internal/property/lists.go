@@ -26,12 +26,7 @@ func (v *view) match() {
 			inside[v.in.Processes[i].PID] = &v.in.Processes[i]
 		}
 	}
-	number := func(p *facts.Process) int {
-		if v.out.PIDs {
-			return p.Inner
-		}
-		return p.PID
-	}
+	number := v.out.Number
 	earlier := map[int]*facts.Process{}
 	for i := range v.out.Earlier {
 		earlier[v.out.Earlier[i].PID] = &v.out.Earlier[i]
@@ -53,6 +48,9 @@ func (v *view) match() {
 		rest = append(rest, p)
 	}
 	sort.Slice(rest, func(i, j int) bool { return rest[i].PID < rest[j].PID })
+	if v.out.HostPIDs { // they are the host's, as was asked for
+		rest = nil
+	}
 	for _, p := range rest {
 		v.matched = append(v.matched, pair{in: p})
 	}
@@ -71,6 +69,8 @@ func (v *view) unlike() (n int) {
 // compare answers for one process.
 func (v *view) compare(m pair) (api.Answer, string) {
 	switch {
+	case m.out == nil && v.out.Ended[m.in.PID] && (m.in.Start >= v.out.Since || m.in.State == "Z"):
+		return api.CouldNotTell, "it began and ended between the host's two looks"
 	case m.out == nil:
 		return api.Differs, "the host sees no such process in the container"
 	case v.in == nil:

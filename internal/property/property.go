@@ -22,9 +22,12 @@ type Outside struct {
 	// Earlier is what Processes was before the inside was read: a container
 	// does not stand still for it.
 	Earlier     []facts.Process
+	Since       int64        // ticks since the machine was started, before Earlier was read
+	Ended       map[int]bool // processes that only the inside names and that are no more
 	Running     bool
 	Paused      bool
 	PIDs        bool   // isolation pid: numbers inside are its own
+	HostPIDs    bool   // the inside is shown all the host's processes
 	Main        int    // process of its command on the host
 	Agent       int    // process of its agent, which is none of the container's
 	Session     uint32 // 0: the kernel has none
@@ -53,6 +56,23 @@ type Outside struct {
 	AgentTasks  int64               // what the agent takes of the limit of processes
 	Account     func(uint32) string // name of the host's account of an id, "" for none
 	ServicesWhy string              // why Services could not be asked for
+}
+
+// Number is the number that a process of the host has inside.
+func (o *Outside) Number(p *facts.Process) int {
+	if o.PIDs {
+		return p.Inner
+	}
+	return p.PID
+}
+
+// Owns tells whether a process of the host belongs to the container, by what no
+// process can change of itself: its session, or else the range of its user.
+func (o *Outside) Owns(p *facts.Process) bool {
+	if o.Session != 0 {
+		return p.Session == o.Session
+	}
+	return p.UID >= o.FirstID && p.UID-o.FirstID < o.IDs
 }
 
 // Live tells whether there are processes, frozen or not.
@@ -99,6 +119,7 @@ type entry struct {
 	inside, outside    string     // how each side is read, for people
 	in, out            func(*view) value
 	seed               []string
+	unsure             func(*view) string // why a difference proves nothing; "" if it does
 	note               func(*view) string // said in any case
 }
 
@@ -165,6 +186,11 @@ func (v *view) property(e *entry) api.Property {
 		p.Answer = api.Same
 	default:
 		p.Answer = api.Differs
+		if e.unsure != nil {
+			if why := e.unsure(v); why != "" {
+				p.Answer, p.Detail = api.CouldNotTell, why
+			}
+		}
 	}
 	if e.note != nil {
 		if n := e.note(v); n != "" {
