@@ -28,7 +28,8 @@ import (
 // limit of RLIMIT_RTTIME. It bounds only what real-time processes use, in
 // microseconds, and a mark is more than a hundred thousand years below
 // unlimited. A process may lower it, and so pass for one of a service that
-// was started later; it gains no right by that.
+// was started later: it may be ended with that one, and gains no right, as a
+// mark alone lets nobody speak for a service.
 type services struct {
 	a    *agent
 	host unit.Host

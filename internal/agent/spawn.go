@@ -313,6 +313,22 @@ func (v *services) MarkOf(pid int) service.Mark {
 	return service.Mark(v.base - hard)
 }
 
+// Ancestors lists a process's parents. See service.System.
+func (v *services) Ancestors(pid int) (list []int) {
+	self := os.Getpid()
+	for range maxAncestors {
+		up, err := strconv.Atoi(parent(strconv.Itoa(pid)))
+		if err != nil || up <= 1 || up == self {
+			break
+		}
+		list, pid = append(list, up), up
+	}
+	return list
+}
+
+// maxAncestors bounds how far up a process's parents are looked for.
+const maxAncestors = 64
+
 // Kill signals a process. See service.System.
 func (v *services) Kill(pid int, sig unit.Signal) error {
 	err := linux.Kill(pid, linux.Signal(sig))

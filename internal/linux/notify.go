@@ -13,6 +13,7 @@ type NotifySocket struct{ f *os.File }
 // FDs are the receiver's to close.
 type Datagram struct {
 	PID  int
+	UID  uint32
 	Text string
 	FDs  []int
 }
@@ -66,7 +67,7 @@ func (s *NotifySocket) Receive(buf []byte) (d Datagram, err error) {
 	}
 	for i := range msgs {
 		if cred, err := unix.ParseUnixCredentials(&msgs[i]); err == nil {
-			d.PID = int(cred.Pid)
+			d.PID, d.UID = int(cred.Pid), cred.Uid
 		}
 	}
 	d.FDs, _ = rights(oob[:oobn])

@@ -73,7 +73,7 @@ func (f *fake) Spawn(p *Process) (int, error) {
 		f.later(0, pid, Exit{})
 	case "ready":
 		m := f.m
-		time.AfterFunc(time.Second, func() { m.post(func() { m.notified(pid, p.Mark, "READY=1\nSTATUS=all well") }) })
+		time.AfterFunc(time.Second, func() { m.post(func() { m.notified(sender{pid: pid, mark: p.Mark}, "READY=1\nSTATUS=all well") }) })
 	}
 	return pid, nil
 }
@@ -113,6 +113,8 @@ func (f *fake) MarkOf(pid int) Mark {
 	}
 	return 0
 }
+
+func (f *fake) Ancestors(int) []int { return nil }
 
 func (f *fake) Kill(pid int, sig unit.Signal) error {
 	f.mu.Lock()

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,9 +27,9 @@ func (m *Manager) listenNotify() error {
 			// The sender may be gone in a moment, so it is looked up now. What
 			// came with the message, a barrier's descriptor among it, is closed
 			// when it has been dealt with.
-			from := m.o.System.MarkOf(msg.PID)
+			from := sender{pid: msg.PID, uid: msg.UID, mark: m.o.System.MarkOf(msg.PID), above: m.o.System.Ancestors(msg.PID)}
 			done := make(chan struct{})
-			m.post(func() { m.notified(msg.PID, from, msg.Text); close(done) })
+			m.post(func() { m.notified(from, msg.Text); close(done) })
 			<-done
 			linux.CloseAll(msg.FDs)
 		}
@@ -36,14 +37,36 @@ func (m *Manager) listenNotify() error {
 	return nil
 }
 
-// notified takes in one message of a process that carries a mark.
-func (m *Manager) notified(pid int, from Mark, text string) {
+// sender is who has sent a message.
+type sender struct {
+	pid   int
+	uid   uint32
+	mark  Mark
+	above []int // its parent, and so on
+}
+
+// mayBeOf tells whether a sender can be a process of a service. Its mark alone
+// does not prove it, as anybody may lower a limit to another's: who is neither
+// root nor the service's user has to descend from it.
+func (from *sender) mayBeOf(s *service) bool {
+	if from.pid == s.main && s.main != 0 {
+		return true
+	}
+	if s.mark == 0 || s.mark != from.mark {
+		return false
+	}
+	return from.uid == 0 || from.uid == s.user.UID || slices.ContainsFunc(from.above, func(p int) bool { return p == s.main || p == s.control })
+}
+
+// notified takes in one message.
+func (m *Manager) notified(from sender, text string) {
 	var s *service
 	for _, r := range m.units {
-		if o, ok := r.(*service); ok && (o.mark != 0 && o.mark == from || pid == o.main && o.main != 0) {
+		if o, ok := r.(*service); ok && from.mayBeOf(o) {
 			s = o
 		}
 	}
+	pid := from.pid
 	if s == nil {
 		m.say("silo", "a message to the notify socket came from process "+strconv.Itoa(pid)+", which belongs to no service: dropped")
 		return

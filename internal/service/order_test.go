@@ -226,7 +226,7 @@ func TestNotifyAccess(t *testing.T) {
 				f.procs[8] = &fproc{Process: &Process{}}                 // of nobody
 				f.mu.Unlock()
 				for _, pid := range []int{7, 8} {
-					f.m.post(func() { f.m.notified(pid, f.MarkOf(pid), "MAINPID=8\nREADY=1") })
+					f.m.post(func() { f.m.notified(sender{pid: pid, mark: f.MarkOf(pid)}, "MAINPID=8\nREADY=1") })
 				}
 				time.Sleep(time.Minute)
 				if got := f.is(t, "a", want); want == "running" && got.MainPID != s.MainPID {

@@ -16,6 +16,9 @@ type System interface {
 	Members() map[Mark][]Member
 	// MarkOf tells which mark a process carries; 0 is none, or it is gone.
 	MarkOf(pid int) Mark
+	// Ancestors gives the process's parent and so on, the nearest first, up to
+	// the agent, which is not among them.
+	Ancestors(pid int) []int
 	// Kill signals a process of a service; one that has ended is no error.
 	Kill(pid int, sig unit.Signal) error
 	// Resident gives the bytes of memory that a process holds.
