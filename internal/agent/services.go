@@ -289,41 +289,95 @@ func rootHost() unit.Host {
 	return h
 }
 
-// maxClients bounds the connections to the agent's socket at a time.
-const maxClients = 16
+// maxClients bounds the connections to the agent's socket at a time, and
+// maxClientsEach those of one user but root, so that none keeps out the others.
+// Those whose services start or stop meanwhile do not count: maxWaiting bounds
+// them.
+const (
+	maxClients     = 16
+	maxClientsEach = 8
+	maxWaiting     = 64
+)
+
+// clients counts them.
+type clients struct {
+	slots   chan struct{}
+	waiting chan struct{}
+	mu      sync.Mutex
+	of      map[uint32]int
+}
+
+func newClients() *clients {
+	return &clients{slots: make(chan struct{}, maxClients), waiting: make(chan struct{}, maxWaiting), of: map[uint32]int{}}
+}
+
+// enter counts one of a user, unless there are too many.
+func (c *clients) enter(uid uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if uid != 0 && c.of[uid] >= maxClientsEach {
+		return false
+	}
+	c.of[uid]++
+	return true
+}
+
+func (c *clients) leave(uid uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[uid]--; c.of[uid] == 0 {
+		delete(c.of, uid)
+	}
+}
+
+// wait does what may take long without one of the slots; false if too many do
+// already.
+func (c *clients) wait(f func()) bool {
+	select {
+	case c.waiting <- struct{}{}:
+	default:
+		return false
+	}
+	<-c.slots
+	f()
+	<-c.waiting
+	c.slots <- struct{}{}
+	return true
+}
 
 // clientPatience is how long a client may take to send its request.
 const clientPatience = 10 * time.Second
 
 // answer answers programs inside the container until the listener is closed.
 func (st *ahead) answer() {
-	slots := make(chan struct{}, maxClients)
+	all := newClients()
 	for {
-		slots <- struct{}{}
+		all.slots <- struct{}{}
 		sock, err := linux.Accept(st.listener)
 		if st.dropped.Load() {
 			return
 		}
 		if err != nil {
 			time.Sleep(50 * time.Millisecond) // out of descriptors: may pass
-			<-slots
+			<-all.slots
 			continue
 		}
 		go func() {
-			defer func() { sock.Close(); <-slots }()
+			defer func() { sock.Close(); <-all.slots }()
 			if v := st.owner.Load(); v != nil {
-				v.client(sock)
+				v.client(sock, all)
 			}
 		}()
 	}
 }
 
 // client answers one program, one request a line.
-func (v *services) client(sock *linux.Socket) {
+func (v *services) client(sock *linux.Socket, all *clients) {
 	uid, err := sock.PeerUID()
-	if err != nil {
+	if err != nil || !all.enter(uid) {
 		return
 	}
+	defer all.leave(uid)
 	var rest []byte
 	for {
 		_ = sock.File().SetReadDeadline(time.Now().Add(clientPatience))
@@ -339,8 +393,10 @@ func (v *services) client(sock *linux.Socket) {
 			reply.Error = "request: " + err.Error()
 		case r.Action == swire.Shutdown:
 			reply.Error = "shutdown: only silod may ask for it"
-		default:
+		case r.Op != swire.OpAction || uid != 0: // answered at once
 			reply = v.manager().Handle(r, uid == 0)
+		case !all.wait(func() { reply = v.manager().Handle(r, true) }):
+			reply.Error = fmt.Sprintf("%d requests wait for services already", maxWaiting)
 		}
 		_ = sock.File().SetWriteDeadline(time.Now().Add(clientPatience))
 		if sock.Send(append(encode(reply), '\n')) != nil {
