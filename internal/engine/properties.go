@@ -102,6 +102,7 @@ func (e *Engine) outside(c *Container, r *configRecord, st stateRecord) *propert
 	if o.Network == "nat" {
 		o.Subnet, o.Gateway = e.net.Subnet().String(), e.net.Gateway().String()
 	}
+	o.IP, o.MAC = r.IP, r.MAC // as asked for; "" leaves it to each start
 	if ep := st.Endpoint; ep != nil {
 		o.IP, o.MAC = ep.IP.String(), ep.MAC
 		for _, p := range ep.Ports {

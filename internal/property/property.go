@@ -119,6 +119,7 @@ type entry struct {
 	inside, outside    string     // how each side is read, for people
 	in, out            func(*view) value
 	seed               []string
+	record             func(*Outside) string // what is known of a container that does not run
 	unsure             func(*view) string // why a difference proves nothing; "" if it does
 	note               func(*view) string // said in any case
 }
@@ -160,6 +161,9 @@ func (v *view) property(e *entry) api.Property {
 	p := api.Property{Name: e.name, Group: e.group, Title: e.title, Belongs: e.belongs, Want: e.want, Seed: e.seed, Inside: a.text, Outside: b.text}
 	if v.out.PIDs && e.wantPID != "" {
 		p.Want = e.wantPID
+	}
+	if e.record != nil && !v.out.Live() {
+		p.Outside = e.record(v.out)
 	}
 	switch {
 	case a.none || b.none:

@@ -223,4 +223,10 @@ func TestStopped(t *testing.T) {
 	if x := find(t, p, "layers"); x.Outside == "" {
 		t.Error("the layers are known, and not shown")
 	}
+	for name, want := range map[string]string{"hostname": "web", "mac": "02:00", "address": "10.0.0.2", "command": "box -d", "user": "app", "size": "17179869184 bytes of disk"} {
+		out.Args, out.User = []string{"box", "-d"}, "app"
+		if x := find(t, Evaluate(nil, "the container is not running", out), name); x.Outside != want || x.Answer != api.CouldNotTell {
+			t.Errorf("%s: %q, %s; want %q", name, x.Outside, x.Answer, want)
+		}
+	}
 }

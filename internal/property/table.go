@@ -55,6 +55,7 @@ var systemTable = []entry{
 	field(entry{
 		name: "hostname", group: "system", title: "Host name", belongs: ofContainer, want: api.Same, seed: []string{"S2", "S3"},
 		inside: "uname(2)", outside: "uname(2) in its UTS namespace", note: hostnameNote,
+		record: func(o *Outside) string { return o.Hostname },
 	}, "hostname", func(f *facts.Facts) string { return f.System.Hostname }),
 	{
 		name: "hostname-file", group: "system", title: "Host name in /etc/hostname", belongs: ofContainer, want: api.Same, seed: []string{"S3"},
@@ -149,10 +150,12 @@ var networkTable = []entry{
 	linkField(entry{
 		name: "mac", group: "network", title: "MAC address", belongs: ofContainer, want: api.Same, seed: []string{"S4"},
 		inside: "netlink", outside: "netlink in its network namespace", note: func(v *view) string { return recordNote(v, v.out.MAC, func(l facts.Link) string { return l.MAC }) },
+		record: func(o *Outside) string { return o.MAC },
 	}, func(l facts.Link) string { return l.MAC }),
 	linkField(entry{
 		name: "address", group: "network", title: "IPv4 address", belongs: ofContainer, want: api.Same, seed: []string{"S5"},
 		inside: "netlink", outside: "netlink in its network namespace", note: func(v *view) string { return recordNote(v, v.out.IP, ipv4) },
+		record: func(o *Outside) string { return o.IP },
 	}, ipv4),
 	field(entry{
 		name: "gateway", group: "network", title: "Gateway", belongs: ofBoth, want: api.Same, seed: []string{"S6", "S8"},

@@ -45,17 +45,20 @@ func ofMain(e entry, get func(*facts.Process) string) entry {
 	return e
 }
 
+func commandText(args []string, terminal bool) string {
+	text := strings.Join(args, " ")
+	if terminal {
+		text += " (on a terminal)"
+	}
+	return text
+}
+
 var processTable = []entry{
 	ofMain(entry{
 		name: "command", group: "processes", title: "Command", belongs: ofBoth, want: api.Same, seed: []string{"S1"},
 		inside: "/proc/PID/cmdline", outside: "the host's /proc/PID/cmdline",
-	}, func(p *facts.Process) string {
-		text := strings.Join(p.Args, " ")
-		if p.Terminal {
-			text += " (on a terminal)"
-		}
-		return text
-	}),
+		record: func(o *Outside) string { return commandText(o.Args, o.Terminal) },
+	}, func(p *facts.Process) string { return commandText(p.Args, p.Terminal) }),
 	ofMain(entry{
 		name: "number", group: "processes", title: "Number of its process", belongs: ofBoth, want: api.Same, wantPID: api.Differs, seed: []string{"S21"},
 		inside: "/proc", outside: "the host's /proc", note: func(v *view) string {
@@ -146,6 +149,7 @@ var userTable = []entry{
 	{
 		name: "user", group: "users", title: "User of the command", belongs: ofContainer, want: api.Differs, seed: []string{"S14", "S25"},
 		inside: "/proc/PID/status and /etc/passwd", outside: "the host's /proc/PID/status and accounts",
+		record: func(o *Outside) string { return o.User },
 		in: func(v *view) value {
 			p := v.mainInside()
 			if p == nil {
@@ -226,7 +230,14 @@ var diskTable = []entry{
 	},
 	field(entry{
 		name: "size", group: "disk", title: "Size of the system drive", belongs: ofBoth, want: api.Same, seed: []string{"S28"},
-		inside: "statfs(2) of /", outside: "statfs(2) of its root folder", note: func(v *view) string {
+		inside: "statfs(2) of /", outside: "statfs(2) of its root folder",
+		record: func(o *Outside) string {
+			if o.Disk.Size == 0 {
+				return ""
+			}
+			return bytesText(o.Disk.Size) + " of disk"
+		},
+		note: func(v *view) string {
 			if v.out.Live() && v.out.Disk.Size > 0 {
 				return fmt.Sprintf("%.1f%% of the disk; the rest is what ext4 needs", float64(v.out.Facts.Disk.Size)*100/float64(v.out.Disk.Size))
 			}
