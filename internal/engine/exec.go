@@ -107,6 +107,8 @@ func (c *Container) running(ref string) error {
 		return nil
 	case container.StatePaused:
 		return errs.Conflictf("container %s is paused, unpause the container before exec", ref)
+	case container.StateRestarting:
+		return errs.Conflictf("container %s is restarting, wait until the container is running", ref)
 	}
 	return errs.Conflictf("container %s is not running", c.record().ID)
 }

@@ -53,7 +53,7 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	}
 	c.box = nil
 	c.mu.Unlock()
-	oom := c.outOfMemory(b.group, x.Code)
+	oom := c.outOfMemory(b.group)
 	c.mu.Lock()
 	ran := x.At.Sub(c.st.Started)
 	restart := e.noteEnd(c, x, oom)
@@ -119,8 +119,8 @@ func (e *Engine) noteEnd(c *Container, x wire.Exit, oom bool) (restart bool) {
 
 // outOfMemory tells whether the kernel has killed a process of a container
 // because of its memory limit.
-func (c *Container) outOfMemory(group *cgroup.Group, code int) bool {
-	if code == 0 || c.record().HostConfig.Memory <= 0 {
+func (c *Container) outOfMemory(group *cgroup.Group) bool {
+	if c.record().HostConfig.Memory <= 0 {
 		return false
 	}
 	n, err := group.OOMKills()
@@ -187,6 +187,7 @@ func (e *Engine) restartLater(c *Container) {
 	wait := min(backoffFirst<<min(c.st.Failures, 16), backoffMost)
 	c.st.Failures++
 	c.mu.Unlock()
+	c.saveState()
 	select {
 	case <-time.After(wait):
 	case <-e.ctx.Done():

@@ -241,15 +241,26 @@ func (e *Engine) startWanted() {
 			})
 			continue
 		}
-		p := r.HostConfig.RestartPolicy.Name
-		if p == container.RestartPolicyAlways || p == container.RestartPolicyUnlessStopped && !st.StoppedByUse ||
-			p == container.RestartPolicyOnFailure && st.ExitCode != 0 && !st.StoppedByUse {
+		switch p := r.HostConfig.RestartPolicy.Name; {
+		case p == container.RestartPolicyAlways, p == container.RestartPolicyUnlessStopped && !st.StoppedByUse:
 			e.background(func() {
 				if err := e.ContainerStart(e.ctx, r.ID); err != nil {
 					e.log.Error("start by restart policy", "container", r.ID, "err", err)
 				}
 			})
+		case p == container.RestartPolicyOnFailure && !st.StoppedByUse:
+			e.retry(c)
 		}
+	}
+}
+
+// retry goes on with the restarts of a container whose policy counts them.
+func (e *Engine) retry(c *Container) {
+	c.mu.Lock()
+	wanted := e.restartWanted(c, c.st.ExitCode) && c.transition(container.StateRestarting) == nil
+	c.mu.Unlock()
+	if wanted {
+		e.background(func() { e.restartLater(c) })
 	}
 }
 

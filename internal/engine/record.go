@@ -54,7 +54,7 @@ type stateRecord struct {
 	Restarts     int
 	StoppedByUse bool // by stop or kill: unless-stopped leaves it
 	Endpoint     *network.Endpoint
-	Failures     int `json:"-"` // restarts in a row, for the back-off
+	Failures     int // restarts in a row, for the back-off and on-failure's most
 }
 
 // mountRecord is one mount besides the root, resolved when the container was
@@ -272,7 +272,7 @@ func (e *Engine) loadRecords() error {
 		c := newContainer(e, &r)
 		if err := record.Read(filepath.Join(dir, "state.json"), &c.st); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			e.log.Warn("state record is damaged: the container counts as exited", "container", r.ID, "err", err)
-			c.st = stateRecord{Format: recordFormat, State: container.StateExited, ExitCode: 255, Error: err.Error()}
+			c.st = stateRecord{Format: recordFormat, State: container.StateExited, ExitCode: 255, Error: err.Error(), Started: r.Created, Finished: time.Now().UTC()}
 		}
 		if err := e.claimIDs(c); err != nil {
 			e.addBroken(r.ID, fmt.Errorf("%s: %w", dir, err))

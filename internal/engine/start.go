@@ -40,7 +40,7 @@ func (e *Engine) ContainerStart(ctx context.Context, ref string) error {
 	}
 	c.mu.Lock()
 	c.stopping = false
-	c.st.Failures = 0
+	c.st.Failures, c.st.Restarts = 0, 0 // counted from here on, as in Docker
 	c.mu.Unlock()
 	return e.startLocked(ctx, c)
 }

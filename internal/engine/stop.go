@@ -119,12 +119,17 @@ func (e *Engine) stopWaiting(ctx context.Context, c *Container) (waited bool, er
 	defer c.unlock()
 	c.mu.Lock()
 	waited = c.st.State == container.StateRestarting
+	var waiters []chan struct{} // for the end of a run that does not come
 	if waited {
 		c.stopping, c.st.StoppedByUse = true, true
 		_ = c.transition(container.StateExited)
+		waiters, c.waiters = c.waiters, nil
 	}
 	c.mu.Unlock()
 	if waited {
+		for _, w := range waiters {
+			close(w)
+		}
 		c.saveState()
 	}
 	return waited, nil
@@ -199,6 +204,12 @@ func (e *Engine) ContainerKill(ctx context.Context, ref, name string) error {
 		}
 	}
 	st := c.stateBegun()
+	if st.State == container.StateRestarting && (sig == 9 || sig == 15) { // nothing runs: it is not to run again
+		if waited, err := e.stopWaiting(ctx, c); waited || err != nil {
+			return err
+		}
+		st = c.state()
+	}
 	if st.State != container.StateRunning && st.State != container.StatePaused {
 		return errs.Conflictf("cannot kill container: %s: container %s is not running", ref, c.record().ID)
 	}

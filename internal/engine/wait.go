@@ -22,11 +22,12 @@ func (e *Engine) ContainerWait(ctx context.Context, ref string, cond container.W
 	c.mu.Unlock()
 	out := make(chan WaitResult, 1)
 	running := state == container.StateRunning || state == container.StatePaused
-	if (cond == "" || cond == container.WaitConditionNotRunning) && !running {
+	restarting := state == container.StateRestarting // counts as running, as for Docker
+	if (cond == "" || cond == container.WaitConditionNotRunning) && !running && !restarting {
 		out <- c.result()
 		return out, nil
 	}
-	if cond == container.WaitConditionNextExit && !running { // the channel of the run to come
+	if cond != container.WaitConditionRemoved && !running { // the channel of the run to come
 		next := make(chan struct{})
 		c.mu.Lock()
 		c.waiters = append(c.waiters, next)
@@ -40,6 +41,8 @@ func (e *Engine) ContainerWait(ctx context.Context, ref string, cond container.W
 	go func() {
 		select {
 		case <-on:
+			out <- c.result()
+		case <-removed: // there is no run to come any more
 			out <- c.result()
 		case <-ctx.Done():
 			out <- WaitResult{Err: ctx.Err()}

@@ -27,6 +27,7 @@ type Keeper struct {
 	listener *os.File
 	agentExe *linux.FD
 	devNull  *linux.FD
+	words    *linux.FD // standard error of agents, see copyWords
 	log      *slog.Logger
 	forker   *forker
 	workers  *ipc.Workers
@@ -79,6 +80,9 @@ func New(o Options) (*Keeper, error) {
 // Run serves until silod says quit.
 func (k *Keeper) Run() error {
 	if err := linux.SetSubreaper(); err != nil {
+		return err
+	}
+	if err := k.hearAgents(); err != nil {
 		return err
 	}
 	go k.reap()

@@ -124,7 +124,7 @@ func (k *Keeper) agentSteps(channel int) []linux.Step {
 		linux.StepUnshareCgroup(), // only now, in its own cgroup, so that this is what it sees as root
 		linux.StepSetsid(),
 		linux.StepUmask(0),
-		linux.StepDup(k.devNull.Int(), 0), linux.StepDup(k.devNull.Int(), 1), linux.StepDup(2, 2),
+		linux.StepDup(k.devNull.Int(), 0), linux.StepDup(k.devNull.Int(), 1), linux.StepDup(k.words.Int(), 2),
 		linux.StepDup(channel, agent.Channel),
 		linux.StepCloseFrom(agent.Channel + 1),
 		linux.StepNewSessionKeyring(),

@@ -45,11 +45,15 @@ func (g grid) print(w io.Writer) error {
 	return nil
 }
 
+// cellMost bounds the characters of a cell: one long name would make every line
+// of the table as long.
+const cellMost = 120
+
 // gridRow makes a line of a grid.
 func gridRow(detail string, cells ...any) gridLine {
 	l := gridLine{detail: detail}
 	for _, c := range cells {
-		l.cells = append(l.cells, fmt.Sprint(c))
+		l.cells = append(l.cells, Ellipsis(fmt.Sprint(c), cellMost))
 	}
 	return l
 }

@@ -196,7 +196,7 @@ func (m *Manager) finish(j *job, err error) {
 		if j.Anchor {
 			tx.errs = append(tx.errs, fmt.Errorf("%s %s: %w", j.Kind, j.Unit, err))
 		}
-		if errors.Is(err, errDependency) {
+		if errors.Is(err, errDependency) && !m.ending {
 			m.tell(j.Unit, "not started: "+err.Error())
 		}
 	}
