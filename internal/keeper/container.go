@@ -44,7 +44,7 @@ type container struct {
 	orphan      *linux.WaitStatus // how the command ended after its agent had died
 	nextID      uint64
 	waiting     map[uint64]chan answer
-	gone        chan struct{} // closed when the agent's channel has ended
+	gone        chan struct{} // closed when the agent answers no more
 	starting    chan struct{} // closed when a start has come off, or has not; nil before
 }
 
@@ -104,7 +104,23 @@ func (c *container) ask(op string, body any, fds []int, sent func()) (answer, er
 	case a := <-reply:
 		return a, a.err
 	case <-c.gone:
+		select {
+		case a := <-reply: // it was its last but one word
+			return a, a.err
+		default:
+		}
 		return answer{}, errs.Conflictf("the container's agent has ended")
+	}
+}
+
+// answersNoMore ends the wait of all who have asked the agent.
+func (c *container) answersNoMore() {
+	c.keeper.mu.Lock()
+	defer c.keeper.mu.Unlock()
+	select {
+	case <-c.gone:
+	default:
+		close(c.gone)
 	}
 }
 
@@ -172,6 +188,7 @@ func (c *container) heard(m agent.Message, fds []int) {
 		if json.Unmarshal(m.Body, &e) == nil && e.Exit != nil {
 			c.commandEnded(*e.Exit)
 		}
+		c.answersNoMore() // a command that was asked for too late holds up no end
 		c.finish("")
 	}
 }
@@ -213,12 +230,8 @@ func (c *container) commandEnded(e agent.Exit) {
 // otherwise the agent was killed, and the rest of the container with it.
 func (c *container) agentGone(err error) error {
 	k := c.keeper
+	c.answersNoMore()
 	k.mu.Lock()
-	select {
-	case <-c.gone:
-	default:
-		close(c.gone)
-	}
 	starting := c.starting
 	k.mu.Unlock()
 	if starting != nil { // whether it has run is told by then

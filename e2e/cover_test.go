@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A mount over /etc does not hide the files that Silo puts there, and a volume
+// is filled from the image, not from them.
+func TestMountsOverEtc(t *testing.T) {
+	d := useDaemon(t)
+	const show = "cat /etc/hostname; grep -c nameserver /etc/resolv.conf; grep -c localhost /etc/hosts"
+	host := t.TempDir()
+	if got := d.silo("run", "--rm", "-h", "one", "-v", host+":/etc", "core", "sh", "-c", show); !strings.HasPrefix(got, "one\n1\n") {
+		t.Errorf("a folder over /etc: %q", got)
+	}
+	t.Cleanup(func() { d.try("volume", "rm", "-f", "etc-volume", "etc-sealed") })
+	for _, name := range []string{"one", "two"} {
+		if got := d.silo("run", "--rm", "-h", name, "-v", "etc-volume:/etc", "core", "sh", "-c", show); !strings.HasPrefix(got, name+"\n1\n") {
+			t.Errorf("a volume over /etc: %q", got)
+		}
+	}
+	if got := d.silo("run", "--rm", "-v", "etc-volume:/v", "core", "sh", "-c", "grep -c ' one\\| two' /v/hosts; ls /v/passwd"); !strings.HasPrefix(got, "0\n/v/passwd") {
+		t.Errorf("the volume holds %q", got)
+	}
+	r := d.try("run", "--rm", "-v", "etc-sealed:/etc:ro", "core", "sh", "-c", "ls /etc/passwd && ! touch /etc/new")
+	if r.code != 0 || !strings.Contains(r.out, "/etc/passwd") {
+		t.Errorf("a new volume that is read-only: exit %d, %s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestReadOnlyFiles(t *testing.T) {
+	d := useDaemon(t)
+	for _, name := range []string{"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/new"} {
+		if r := d.try("run", "--rm", "--read-only", "core", "sh", "-c", "echo x >>"+name); r.code == 0 {
+			t.Errorf("%s can be written", name)
+		}
+	}
+	if got := d.silo("run", "--rm", "--read-only", "-v", t.TempDir()+":/w", "core", "sh", "-c", "echo x >/w/f && cat /w/f"); got != "x" {
+		t.Errorf("a mount of one: %q", got)
+	}
+}
+
+// What is asked for wrongly is refused with the right code and says why.
+func TestRefused(t *testing.T) {
+	d := useDaemon(t)
+	for _, c := range []struct {
+		says string
+		args []string
+	}{
+		{"is the kernel's", []string{"-v", t.TempDir() + ":/proc"}},
+		{"is the kernel's", []string{"-v", t.TempDir() + ":/proc/sys"}},
+		{"no such device", []string{"--device", "/dev/nosuch"}},
+		{"no device node", []string{"--device", "/etc/passwd"}},
+		{"no such parameter", []string{"--sysctl", "net.nosuch=1"}},
+		{"invalid tmpfs size", []string{"--tmpfs", "/t:size=999999999999999999999"}},
+		{"--ipc", []string{"--ipc", "none"}},
+	} {
+		if r := d.try(append(append([]string{"run", "--rm"}, c.args...), "core", "true")...); r.code != 125 || !strings.Contains(r.err, c.says) {
+			t.Errorf("%v: exit %d, %s; want 125 and %q", c.args, r.code, r.err, c.says)
+		}
+	}
+	for _, filter := range []string{"health=bogus", "is-task=maybe"} {
+		if r := d.try("ps", "-f", filter); r.code != 1 || !strings.Contains(r.err, "invalid filter") {
+			t.Errorf("filter %s: exit %d, %s", filter, r.code, r.err)
+		}
+	}
+	if got := d.silo("run", "--rm", "-v", "/etc/hostname:/proc/uptime:ro", "core", "cat", "/proc/uptime"); strings.Contains(got, ".") && strings.Contains(got, " ") {
+		t.Errorf("/proc/uptime is the kernel's: %q", got)
+	}
+}
+
+// All device nodes below a folder are given, in their places.
+func TestDeviceFolder(t *testing.T) {
+	d := useDaemon(t)
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Fatal("no /dev/net/tun: modprobe tun")
+	}
+	if got := d.silo("run", "--rm", "--device", "/dev/net:/dev/mine", "core", "ls", "/dev/mine"); got != "tun" {
+		t.Errorf("below it are %q", got)
+	}
+}
+
+// A container that waits for its next start counts as running.
+func TestWhileRestarting(t *testing.T) {
+	d := useDaemon(t)
+	id := d.detached("--restart", "always", "core", "false")
+	until(t, "the pause between its starts is long", func() bool {
+		n, _ := strconv.Atoi(d.field(id, "{{.RestartCount}}"))
+		return n >= 4 && d.field(id, "{{.State.Status}}") == "restarting"
+	})
+	until(t, "exec says that it is restarting", func() bool {
+		r := d.try("exec", id, "true")
+		return r.code == 1 && strings.Contains(r.err, "is restarting")
+	})
+	d.silo("kill", id)
+	if got := d.field(id, "{{.State.Status}}"); got != "exited" {
+		t.Errorf("after kill it is %s", got)
+	}
+	// Who waits for the next end of one that has none any more is answered.
+	answer := make(chan error, 1)
+	go func() {
+		_, err := tool("curl", "-sS", "--max-time", "30", "--unix-socket", strings.TrimPrefix(d.host, "unix://"), "-X", "POST", "http://silo/v1.51/containers/"+id+"/wait?condition=next-exit")
+		answer <- err
+	}()
+	time.Sleep(200 * time.Millisecond)
+	d.silo("rm", id)
+	if err := <-answer; err != nil {
+		t.Errorf("the wait for a removed container's next end: %v", err)
+	}
+}
+
+// A command that is asked for while its container ends is run or refused, and
+// holds up no end.
+func TestExecAtTheEnd(t *testing.T) {
+	d := useDaemon(t)
+	for i := range 30 {
+		id := d.silo("create", "core", "sh", "-c", "i=0; while [ $i -lt "+strconv.Itoa(i)+" ]; do i=$((i+1)); done")
+		started := make(chan result, 1)
+		go func() { started <- d.try("start", id) }()
+		for range 6 { // some come before it runs, some after
+			d.try("exec", id, "true")
+		}
+		if r := <-started; r.code != 0 {
+			t.Fatalf("start: %s", r.err)
+		}
+		d.silo("wait", id)
+		d.silo("rm", id)
+	}
+}
