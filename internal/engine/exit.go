@@ -185,9 +185,7 @@ func (e *Engine) restartWanted(c *Container, code int) bool {
 func (e *Engine) restartLater(c *Container) {
 	c.mu.Lock()
 	wait := min(backoffFirst<<min(c.st.Failures, 16), backoffMost)
-	c.st.Failures++
 	c.mu.Unlock()
-	c.saveState()
 	select {
 	case <-time.After(wait):
 	case <-e.ctx.Done():
@@ -201,6 +199,7 @@ func (e *Engine) restartLater(c *Container) {
 	due := c.st.State == container.StateRestarting && !c.stopping
 	if due {
 		c.st.Restarts++
+		c.st.Failures++ // written with the start that it counts
 	}
 	c.mu.Unlock()
 	if !due {
