@@ -64,6 +64,9 @@ func (a *agent) setSysctls(list map[string]string) error {
 			return errs.New(errs.NotSupported, "set sysctl %s: no /proc/sys", key)
 		}
 		f, err := linux.OpenBeneath(a.sysfd, strings.ReplaceAll(key, ".", "/"), linux.OWronly|linux.OTrunc, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			return errs.Invalidf("set sysctl %s: the kernel has no such parameter", key)
+		}
 		if err != nil {
 			return errs.Invalidf("set sysctl %s: %v", key, err)
 		}

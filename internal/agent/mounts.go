@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"silo/internal/agent/wire"
 	"silo/internal/errs"
@@ -64,8 +65,9 @@ func (a *agent) bindFiles(root *linux.FD, files []wire.File) error {
 	return nil
 }
 
-// attachMounts attaches volumes and tmpfs, parents before children.
-func attachMounts(root *linux.FD, mounts []wire.Mount, fds *ipc.FDs) error {
+// attachMounts attaches volumes and tmpfs, parents before children. The small
+// files lie over what is attached, too.
+func (a *agent) attachMounts(root *linux.FD, mounts []wire.Mount, fds *ipc.FDs) error {
 	sources := make([]*linux.FD, len(mounts))
 	defer func() {
 		for _, s := range sources {
@@ -94,12 +96,64 @@ func attachMounts(root *linux.FD, mounts []wire.Mount, fds *ipc.FDs) error {
 		return strings.Count(path.Clean(mounts[order[x]].Target), "/") < strings.Count(path.Clean(mounts[order[y]].Target), "/")
 	})
 	for _, i := range order {
-		if mounts[i].Populate {
-			if err := populate(root, mounts[i].Target, sources[i]); err != nil {
-				return fmt.Errorf("fill volume with the image's %s: %w", mounts[i].Target, err)
-			}
+		if err := a.attachMount(root, mounts[i], sources[i]); err != nil {
+			return err
 		}
-		if err := moveInto(root, sources[i], mounts[i].Target, mounts[i].IsDir); err != nil {
+	}
+	return nil
+}
+
+func (a *agent) attachMount(root *linux.FD, m wire.Mount, source *linux.FD) error {
+	covered := map[string]*linux.FD{}
+	defer func() {
+		for _, f := range covered {
+			f.Close()
+		}
+	}()
+	for name := range a.files {
+		if !strings.HasPrefix(name, path.Clean(m.Target)+"/") {
+			continue
+		}
+		at, err := linux.OpenIn(root, name, linux.OPath, 0)
+		if err != nil {
+			continue // it is covered already
+		}
+		tree, err := linux.CloneTree(at, "", false)
+		at.Close()
+		if err != nil {
+			return err
+		}
+		covered[name] = tree
+	}
+	if m.Populate {
+		if err := populate(root, m.Target, source); err != nil {
+			return fmt.Errorf("fill volume with the image's %s: %w", m.Target, err)
+		}
+	}
+	if err := moveInto(root, source, m.Target, m.IsDir); err != nil {
+		return err
+	}
+	for name, tree := range covered {
+		if err := moveInto(root, tree, name, false); err != nil && !linux.IsErrno(err, syscall.EROFS) { // no room to lie there
+			return err
+		}
+	}
+	if m.Source == "fd" && m.Attrs != 0 {
+		return linux.SetMountAttr(source, m.Attrs, 0, true)
+	}
+	return nil
+}
+
+// sealFiles makes the small files read-only, as their root is.
+func (a *agent) sealFiles(root *linux.FD) error {
+	for name := range a.files {
+		at, err := linux.OpenIn(root, name, linux.OPath, 0)
+		if err != nil {
+			return err
+		}
+		err = linux.SetMountAttr(at, linux.AttrReadOnly, 0, false)
+		at.Close()
+		if err != nil {
 			return err
 		}
 	}

@@ -341,7 +341,12 @@ func (a *agent) completeRoot(s wire.Start, fds *ipc.FDs) (err error) {
 		}
 		defer root.Close()
 	}
-	if err := attachMounts(root, s.Mounts, fds); err != nil {
+	if s.ReadOnly {
+		if err := a.sealFiles(root); err != nil {
+			return err
+		}
+	}
+	if err := a.attachMounts(root, s.Mounts, fds); err != nil {
 		return err
 	}
 	if s.ReadOnly {

@@ -110,8 +110,8 @@ func (o *createFlags) addSecurity(f *pflag.FlagSet) {
 	f.Var(list(&o.groupAdd, nil), "group-add", "Add a supplementary group")
 	f.Var(list(&o.devices, nil), "device", "Add a host device: HOST[:CONTAINER][:rwm]")
 	f.StringVar(&o.isolation, "isolation", "", "Isolation: process or pid")
-	f.StringVar(&o.pid, "pid", "", "Process numbers: private, host or container:NAME")
-	f.StringVar(&o.ipc, "ipc", "", "IPC namespace: private, shareable, none, host or container:NAME")
+	f.StringVar(&o.pid, "pid", "", "Process numbers: private or host")
+	f.StringVar(&o.ipc, "ipc", "", "IPC namespace: private, shareable, host or container:NAME")
 	f.StringVar(&o.uts, "uts", "", "Host name namespace: host")
 }
 

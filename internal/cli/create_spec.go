@@ -63,11 +63,11 @@ func (o *createFlags) conflicts(f *pflag.FlagSet) error {
 	case f.Changed("services") && !o.services && (o.waitServices || o.serviceFailure != ""):
 		return errors.New("--services=false does not go with --wait-services and --service-failure")
 	case o.pid != "" && o.pid != "private" && o.pid != "host" && !strings.HasPrefix(o.pid, "container:"):
-		return fmt.Errorf("--pid %q: use private, host or container:NAME", o.pid)
+		return fmt.Errorf("--pid %q: use private or host", o.pid)
 	case o.uts != "" && o.uts != "host":
 		return fmt.Errorf("--uts %q: use host", o.uts)
 	case !ipcMode(o.ipc):
-		return fmt.Errorf("--ipc %q: use private, shareable, none, host or container:NAME", o.ipc)
+		return fmt.Errorf("--ipc %q: use private, shareable, host or container:NAME", o.ipc)
 	case f.Changed("stop-timeout") && o.stopTimeout < -1:
 		return fmt.Errorf("--stop-timeout %d: use seconds, or -1 to wait for ever", o.stopTimeout)
 	case len(o.networks) > 1:
@@ -295,5 +295,5 @@ func addresses(list []string) []netip.Addr {
 
 // ipcMode tells whether s is a mode of --ipc.
 func ipcMode(s string) bool {
-	return slices.Contains([]string{"", "none", "host", "private", "shareable"}, s) || strings.HasPrefix(s, "container:")
+	return slices.Contains([]string{"", "host", "private", "shareable"}, s) || strings.HasPrefix(s, "container:")
 }

@@ -2,9 +2,12 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -79,6 +82,12 @@ func hasTarget(list []mountRecord, target string) bool {
 	return false
 }
 
+// procFiles are the places below /proc that may be covered: what tools like
+// lxcfs show in the kernel's place, as runc lets them.
+var procFiles = []string{
+	"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
+}
+
 func checkTarget(m *mountRecord, seen map[string]bool) error {
 	if !path.IsAbs(m.Target) {
 		return errs.Invalidf("invalid mount config: mount path must be absolute: %q", m.Target)
@@ -86,6 +95,9 @@ func checkTarget(m *mountRecord, seen map[string]bool) error {
 	m.Target = path.Clean(m.Target)
 	if m.Target == "/" {
 		return errs.Invalidf("invalid mount config: destination can't be '/'")
+	}
+	if (m.Target == "/proc" || strings.HasPrefix(m.Target, "/proc/")) && !slices.Contains(procFiles, m.Target) {
+		return errs.Invalidf("invalid mount config: %s is the kernel's: nothing can be mounted there but %s", m.Target, strings.Join(procFiles, ", "))
 	}
 	if seen[m.Target] {
 		return errs.Invalidf("Duplicate mount point: %s", m.Target)
@@ -251,6 +263,9 @@ func openMounts(b *sandbox, records []mountRecord) (mounts []agent.Mount, fds []
 			mounts = append(mounts, m)
 			continue
 		}
+		fills := r.Type == "volume" && !r.NoCopy
+		readOnly := r.ReadOnly
+		r.ReadOnly = readOnly && !fills // else when it is filled
 		fd, err := bindMount(b, r)
 		if err != nil {
 			return nil, fds, err
@@ -260,7 +275,11 @@ func openMounts(b *sandbox, records []mountRecord) (mounts []agent.Mount, fds []
 		if err != nil {
 			return nil, fds, err
 		}
-		mounts = append(mounts, agent.Mount{Target: r.Target, Source: "fd", IsDir: dir, Populate: r.Type == "volume" && !r.NoCopy && !r.ReadOnly})
+		m := agent.Mount{Target: r.Target, Source: "fd", IsDir: dir, Populate: fills}
+		if fills && readOnly {
+			m.Attrs = linux.AttrReadOnly
+		}
+		mounts = append(mounts, m)
 	}
 	return mounts, fds, nil
 }
@@ -297,6 +316,16 @@ func bindMount(b *sandbox, r mountRecord) (*linux.FD, error) {
 	return fd, nil
 }
 
+// sizeFits tells whether the kernel reads a tmpfs size as it is meant: it takes
+// what does not fit for another number.
+func sizeFits(s string) bool {
+	number := strings.TrimRight(s, "kKmMgG%")
+	shift := map[string]int{"": 0, "%": 0, "k": 10, "m": 20, "g": 30}
+	by, known := shift[strings.ToLower(s[len(number):])]
+	n, err := strconv.ParseInt(number, 10, 64)
+	return known && err == nil && n >= 0 && n <= math.MaxInt64>>by
+}
+
 // tmpfsMount reads the options of --tmpfs: flags of the mount, and options of
 // the file system, which the kernel checks.
 func tmpfsMount(r mountRecord) (agent.Mount, error) {
@@ -316,8 +345,10 @@ func tmpfsMount(r mountRecord) (agent.Mount, error) {
 		case "noatime":
 			m.Attrs |= linux.AttrNoAtime
 		default:
-			key, _, ok := strings.Cut(o, "=")
+			key, value, ok := strings.Cut(o, "=")
 			switch {
+			case key == "size" && !sizeFits(value):
+				return m, errs.Invalidf("invalid tmpfs size %q for %s: give bytes, with k, m or g, or a share of the memory as 50%%", value, r.Target)
 			case ok && (key == "size" || key == "mode" || key == "uid" || key == "gid" || key == "nr_inodes" || key == "nr_blocks"):
 				options = append(options, o)
 			default:

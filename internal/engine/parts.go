@@ -208,7 +208,19 @@ func (e *Engine) Networks(ctx context.Context, f filter.Args) ([]network.Summary
 	if err := f.Validate("dangling", "driver", "id", "label", "label!", "name", "scope", "type"); err != nil {
 		return nil, err
 	}
+	dangling, err := f.Bool("dangling", false)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range f["type"] {
+		if t != "builtin" && t != "custom" {
+			return nil, errs.Invalidf("invalid filter 'type=%s': give builtin or custom", t)
+		}
+	}
 	out := []network.Summary{}
+	if dangling { // those that are always there do not count
+		return out, nil
+	}
 	for _, name := range []string{"nat", "none", "host"} {
 		n := e.network(name)
 		if f.Exact("driver", n.Driver) && f.Prefix("id", n.ID) && f.Match("name", n.Name) && f.Exact("scope", n.Scope) && f.Labels(n.Labels) && f.Exact("type", "builtin") {

@@ -283,6 +283,11 @@ func TestTmpfsOptions(t *testing.T) {
 	if err != nil || m.Options != "size=1m,mode=700" {
 		t.Errorf("%+v, %v", m, err)
 	}
+	for size, want := range map[string]bool{"0": true, "64m": true, "50%": true, "8G": true, "9223372036854775807": true, "999999999999999999999": false, "9223372036854775807k": false, "-1": false, "": false, "1kk": false, "x": false} {
+		if got := sizeFits(size); got != want {
+			t.Errorf("tmpfs size %q: %t", size, got)
+		}
+	}
 	if _, err := tmpfsMount(mountRecord{Target: "/t", Options: "source=/etc"}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("an unknown option gives %v", err)
 	}

@@ -54,7 +54,7 @@ func (e *Engine) find(ref string) (*Container, error) {
 
 // Containers lists containers, newest first.
 func (e *Engine) Containers(_ context.Context, o ListOptions) ([]container.Summary, error) {
-	if err := o.Filters.Validate("ancestor", "before", "expose", "exited", "health", "id", "isolation", "label", "label!", "name", "network", "publish", "since", "status", "volume"); err != nil {
+	if err := o.Filters.Validate("ancestor", "before", "expose", "exited", "health", "id", "is-task", "isolation", "label", "label!", "name", "network", "publish", "since", "status", "volume"); err != nil {
 		return nil, err
 	}
 	match, err := e.listFilter(o.Filters)
@@ -102,12 +102,24 @@ func (e *Engine) listFilter(f filter.Args) (func(*Container, *configRecord, stat
 			return nil, errs.Invalidf("invalid filter 'exited=%s'", s)
 		}
 	}
+	for _, s := range f["health"] {
+		if container.ValidateHealthStatus(container.HealthStatus(s)) != nil {
+			return nil, errs.Invalidf("invalid filter 'health=%s'", s)
+		}
+	}
+	task, err := f.Bool("is-task", false)
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range f["status"] {
 		if container.ValidateContainerState(container.ContainerState(s)) != nil {
 			return nil, errs.Invalidf("invalid filter 'status=%s'", s)
 		}
 	}
 	return func(c *Container, r *configRecord, st stateRecord) bool {
+		if task { // of a cluster, and there is none
+			return false
+		}
 		if !before.IsZero() && !r.Created.Before(before) || !since.IsZero() && !r.Created.After(since) {
 			return false
 		}

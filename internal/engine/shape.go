@@ -1,8 +1,12 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -111,14 +115,56 @@ func (e *Engine) joinOther(p *sandboxPlan, kind, ref string) error {
 	return nil
 }
 
+// devicesBelow puts the device nodes below a folder in its place, as Docker does
+// for /dev/snd and the like.
+func devicesBelow(list []container.DeviceMapping) (out []container.DeviceMapping, err error) {
+	for _, d := range list {
+		fi, err := os.Stat(d.PathOnHost)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, errs.Invalidf("add device %s: there is no such device on the host", d.PathOnHost)
+		case err != nil:
+			return nil, errs.Invalidf("add device %s: %v", d.PathOnHost, err)
+		case !fi.IsDir():
+			out = append(out, d)
+			continue
+		}
+		before := len(out)
+		err = filepath.WalkDir(d.PathOnHost, func(p string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.Type()&fs.ModeDevice != 0 {
+				at := path.Join(d.PathInContainer, strings.TrimPrefix(p, d.PathOnHost))
+				out = append(out, container.DeviceMapping{PathOnHost: p, PathInContainer: at, CgroupPermissions: d.CgroupPermissions})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, errs.Invalidf("add device %s: %v", d.PathOnHost, err)
+		}
+		if len(out) == before {
+			return nil, errs.Invalidf("add device %s: the folder holds no device", d.PathOnHost)
+		}
+		if len(out) > maxDevices {
+			return nil, errs.Invalidf("add device %s: more than %d devices", d.PathOnHost, maxDevices)
+		}
+	}
+	return out, nil
+}
+
+// maxDevices bounds the nodes that --device makes.
+const maxDevices = 1024
+
 // deviceNodes resolves --device. A node's permissions narrower than rwm need
 // the device controller.
 func deviceNodes(h *container.HostConfig) (nodes []linux.DeviceNode, rules []cgroup.DeviceRule, err error) {
 	narrow := false
-	for _, d := range h.Devices {
+	devices, err := devicesBelow(h.Devices)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range devices {
 		n, err := linux.DeviceOf(d.PathOnHost)
 		if err != nil {
-			return nil, nil, errs.Invalidf("add device %s: no such device: %v", d.PathOnHost, err)
+			return nil, nil, errs.Invalidf("add device %s: it is no device node", d.PathOnHost)
 		}
 		n.Name = strings.TrimPrefix(path.Clean("/"+d.PathInContainer), "/dev/")
 		if strings.HasPrefix(n.Name, "/") || n.Name == "" {

@@ -100,7 +100,7 @@ type Mount struct {
 	Source   string
 	IsDir    bool
 	Options  string // of a tmpfs: size=…,mode=…
-	Attrs    uint64 // MOUNT_ATTR_… of a tmpfs
+	Attrs    uint64 // MOUNT_ATTR_… of a tmpfs, or to be set when another is attached
 	Populate bool   // copy what the image has at Target into the empty volume first
 }
 
