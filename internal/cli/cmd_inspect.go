@@ -120,7 +120,7 @@ func (in *inspector) get(ctx context.Context, kind, ref string) (object, error) 
 func printObjects(w io.Writer, format string, found []object) error {
 	var b bytes.Buffer
 	switch format {
-	case "":
+	case "", "json": // a list, for people or on one line
 		b.WriteByte('[')
 		for i, o := range found {
 			if i > 0 {
@@ -129,20 +129,17 @@ func printObjects(w io.Writer, format string, found []object) error {
 			b.Write(o.raw)
 		}
 		b.WriteByte(']')
-		var pretty bytes.Buffer
-		if err := json.Indent(&pretty, b.Bytes(), "", "    "); err != nil {
+		var out bytes.Buffer
+		write := func() error { return json.Indent(&out, b.Bytes(), "", "    ") }
+		if format == "json" {
+			write = func() error { return json.Compact(&out, b.Bytes()) }
+		}
+		if err := write(); err != nil {
 			return err
 		}
-		pretty.WriteByte('\n')
-		_, err := pretty.WriteTo(w)
+		out.WriteByte('\n')
+		_, err := out.WriteTo(w)
 		return err
-	case "json":
-		for _, o := range found {
-			if err := json.Compact(&b, o.raw); err != nil {
-				return err
-			}
-			b.WriteByte('\n')
-		}
 	default:
 		t, err := parseTemplate(format)
 		if err != nil {

@@ -95,7 +95,9 @@ func (e *Engine) DiskUsage(ctx context.Context) (system.DiskUsage, error) {
 		return u, err
 	}
 	iu := &image.DiskUsage{Items: imgs}
-	for _, x := range imgs {
+	shared := e.images.SharedSizes()
+	for i, x := range imgs {
+		imgs[i].SharedSize = shared[x.ID] // clients take none that has -1 for in use
 		iu.TotalCount++
 		iu.TotalSize += x.Size
 		if x.Containers > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/image"
+	"github.com/opencontainers/go-digest"
 
 	"silo/internal/errs"
 	"silo/internal/filter"
@@ -36,6 +37,29 @@ func (s *Store) Images(_ context.Context, _ bool, f filter.Args) ([]image.Summar
 		}
 	}
 	return list, nil
+}
+
+// SharedSizes gives for each image, by its id, the bytes of its layers that
+// other images have too.
+func (s *Store) SharedSizes() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	users := map[digest.Digest]int{}
+	for _, e := range s.images {
+		for _, l := range e.rec.Layers {
+			users[l.ChainID]++
+		}
+	}
+	sizes := map[string]int64{}
+	for _, e := range s.images {
+		sizes[e.rec.ID.String()] = 0
+		for _, l := range e.rec.Layers {
+			if users[l.ChainID] > 1 {
+				sizes[e.rec.ID.String()] += l.Unpacked
+			}
+		}
+	}
+	return sizes
 }
 
 func (s *Store) summary(e *entry) image.Summary {

@@ -82,6 +82,9 @@ func parseTag(s string) (reference.NamedTagged, error) {
 	if _, ok := n.(reference.Digested); ok {
 		return nil, errs.Invalidf("refusing to create a tag with a digest reference: %q", s)
 	}
+	if reference.FamiliarName(n) == "sha256" { // would be read as an id
+		return nil, errs.Invalidf("refusing to create an ambiguous tag using digest algorithm as name: %q", s)
+	}
 	return reference.TagNameOnly(n).(reference.NamedTagged), nil
 }
 
