@@ -175,6 +175,11 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 			fd.Close()
 		}
 	}()
+	return e.begin(ctx, c, b, start, append(mounts, fds...), conns)
+}
+
+// begin has a container's command started, and notes that it runs.
+func (e *Engine) begin(ctx context.Context, c *Container, b *sandbox, start wire.Start, fds, conns []*linux.FD) error {
 	// The end may be told before start returns; it waits for c.mu's state.
 	c.mu.Lock()
 	begun := make(chan struct{})
@@ -182,7 +187,7 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 	c.waking = start.Body.Services != nil && start.Body.Services.Wait
 	c.mu.Unlock()
 	defer close(begun)
-	s, err := e.keep().Start(ctx, start, append(mounts, fds...), conns)
+	s, err := e.keep().Start(ctx, start, fds, conns)
 	c.mu.Lock()
 	c.waking = false
 	aborted := c.aborted
@@ -190,7 +195,7 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 	if err != nil {
 		e.endAgent(ctx, b)
 		if aborted {
-			return errs.Conflictf("container %s was ended while it waited for its services", r.Name)
+			return errs.Conflictf("container %s was ended while it waited for its services", c.record().Name)
 		}
 		return err
 	}
@@ -198,35 +203,6 @@ func (e *Engine) tryStart(ctx context.Context, c *Container) error {
 	e.began(c, b, s.PID)
 	e.fault("start: noted")
 	return nil
-}
-
-// abortStart ends a start that waits for services, and tells whether there was
-// one.
-func (e *Engine) abortStart(ctx context.Context, c *Container) (bool, error) {
-	c.mu.Lock()
-	waking := c.waking
-	if waking {
-		c.aborted, c.stopping = true, true
-	}
-	c.mu.Unlock()
-	if !waking {
-		return false, nil
-	}
-	if err := e.keep().End(ctx, c.record().ID); err != nil {
-		return true, err
-	}
-	if !c.lock(ctx.Done()) { // until what it has made is undone
-		return true, ctx.Err()
-	}
-	c.unlock()
-	return true, nil
-}
-
-// isWaking tells that a start waits for services.
-func (c *Container) isWaking() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.waking
 }
 
 // shorten leaves out of a start what the agent has with a root that is laid.

@@ -120,8 +120,8 @@ type entry struct {
 	in, out            func(*view) value
 	seed               []string
 	record             func(*Outside) string // what is known of a container that does not run
-	unsure             func(*view) string // why a difference proves nothing; "" if it does
-	note               func(*view) string // said in any case
+	unsure             func(*view) string    // why a difference proves nothing; "" if it does
+	note               func(*view) string    // said in any case
 }
 
 // Owners of a property.

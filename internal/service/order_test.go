@@ -285,7 +285,7 @@ func TestRandomDelay(t *testing.T) {
 		if err := f.do("start", "spread.timer", "daily.timer"); err != "" {
 			t.Fatal(err)
 		}
-		if fi, err := os.Stat(filepath.Join(f.dir, stamps+"spread.timer")); err != nil || fi.ModTime().Sub(time.Now()).Abs() > time.Second {
+		if fi, err := os.Stat(filepath.Join(f.dir, stamps+"spread.timer")); err != nil || time.Until(fi.ModTime()).Abs() > time.Second {
 			t.Errorf("the time from which what is missed counts: %v, %v", fi, err)
 		}
 		time.Sleep(100 * time.Hour)
