@@ -10,24 +10,19 @@ import (
 )
 
 // populate copies what the image has at target into a volume, if the volume
-// is empty: owners, modes, times and links with it. What is mounted there is not
-// the image's. Both trees are opened beneath their own roots, so no link in
-// either leads anywhere else.
+// is empty: owners, modes, times and links with it. What is mounted in the root
+// is not the image's. Both trees are opened beneath their own roots, so no link
+// in either leads anywhere else.
 func populate(root *linux.FD, target string, volume *linux.FD) error {
-	at, err := linux.OpenIn(root, target, linux.OPath|linux.ODirectory, 0)
-	if errors.Is(err, fs.ErrNotExist) || linux.IsErrno(err, syscall.ENOTDIR) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer at.Close()
-	image, err := linux.CloneTree(at, "", false)
+	image, err := linux.CloneTree(root, "", false)
 	if err != nil {
 		return err
 	}
 	defer image.Close()
-	source, err := linux.OpenBeneath(image, ".", linux.ODirectory, 0)
+	source, err := linux.OpenIn(image, target, linux.ODirectory, 0)
+	if errors.Is(err, fs.ErrNotExist) || linux.IsErrno(err, syscall.ENOTDIR) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
