@@ -73,6 +73,26 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// Of a range of the host's ports each container takes one that is free.
+func TestPublishOneOfARange(t *testing.T) {
+	d := useDaemon(t)
+	const first = 28080
+	for i := range 3 {
+		id := d.sleeper("-p", "127.0.0.1:28080-28082:80")
+		if got, want := d.silo("port", id, "80"), "127.0.0.1:"+strconv.Itoa(first+i); got != want {
+			t.Errorf("container %d got %s, want %s", i+1, got, want)
+		}
+	}
+	if r := d.try("run", "-d", "-p", "127.0.0.1:28080-28082:80", "core", "true"); r.code != 125 || !strings.Contains(r.err, "none from 28080 to 28082 is free") {
+		t.Errorf("a fourth: exit %d, %s", r.code, r.err)
+	}
+	for _, ports := range []string{"28082-28080:80", "0-5:80", "70000-70001:80"} {
+		if r := d.try("create", "-p", ports, "core"); r.code != 125 && r.code != 1 {
+			t.Errorf("-p %s: exit %d, %s", ports, r.code, r.err)
+		}
+	}
+}
+
 // All device nodes below a folder are given, in their places.
 func TestDeviceFolder(t *testing.T) {
 	d := useDaemon(t)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -407,8 +408,15 @@ func publishList(r *configRecord) ([]network.PortMapping, error) {
 		}
 		m := network.PortMapping{Proto: proto, ContainerPort: port, HostIP: ip}
 		if host != "" && host != "0" {
-			if _, err := fmt.Sscanf(host, "%d", &m.HostPort); err != nil || strings.Contains(host, "-") {
-				return errs.Invalidf("invalid host port %q: give one number", host)
+			first, last, isRange := strings.Cut(host, "-")
+			n, err := strconv.ParseUint(first, 10, 16)
+			if isRange && err == nil {
+				var end uint64
+				end, err = strconv.ParseUint(last, 10, 16)
+				m.HostPortEnd = uint16(end)
+			}
+			if m.HostPort = uint16(n); err != nil || isRange && (n == 0 || m.HostPortEnd < m.HostPort) {
+				return errs.Invalidf("invalid host port %q: give a number, or two as FIRST-LAST of which a free one is taken", host)
 			}
 		}
 		out = append(out, m)

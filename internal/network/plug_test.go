@@ -131,17 +131,18 @@ func TestPublishRefuses(t *testing.T) {
 		want errs.Kind
 		text string
 	}{
-		"another container": {PortMapping{"tcp", netip.Addr{}, 8000, 1}, errs.Conflict, "0.0.0.0:8000/tcp: port is already allocated: container " + a.id[:12]},
-		"one address of it": {PortMapping{"tcp", addr("127.0.0.1"), 8000, 1}, errs.Conflict, a.id[:12]},
-		"all addresses":     {PortMapping{"udp", netip.Addr{}, 8000, 1}, errs.Conflict, "127.0.0.1:8000/udp"},
-		"host socket":       {PortMapping{"tcp", netip.Addr{}, 7001, 1}, errs.Conflict, "listens on it"},
-		"host UDP socket":   {PortMapping{"udp", addr(hostIP), 7001, 1}, errs.Conflict, fmt.Sprintf("network.test (process %d) listens on it", os.Getpid())},
-		"no such address":   {PortMapping{"tcp", addr("192.0.2.77"), 80, 1}, errs.Invalid, "no address of this host"},
-		"IPv6":              {PortMapping{"tcp", addr("::1"), 80, 1}, errs.NotSupported, "IPv6"},
-		"sctp":              {PortMapping{"sctp", netip.Addr{}, 80, 1}, errs.Invalid, "tcp and udp"},
-		"port 0":            {PortMapping{"tcp", netip.Addr{}, 80, 0}, errs.Invalid, "1 to 65535"},
+		"another container": {PortMapping{Proto: "tcp", HostIP: netip.Addr{}, HostPort: 8000, ContainerPort: 1}, errs.Conflict, "0.0.0.0:8000/tcp: port is already allocated: container " + a.id[:12]},
+		"one address of it": {PortMapping{Proto: "tcp", HostIP: addr("127.0.0.1"), HostPort: 8000, ContainerPort: 1}, errs.Conflict, a.id[:12]},
+		"all addresses":     {PortMapping{Proto: "udp", HostIP: netip.Addr{}, HostPort: 8000, ContainerPort: 1}, errs.Conflict, "127.0.0.1:8000/udp"},
+		"host socket":       {PortMapping{Proto: "tcp", HostIP: netip.Addr{}, HostPort: 7001, ContainerPort: 1}, errs.Conflict, "listens on it"},
+		"host UDP socket":   {PortMapping{Proto: "udp", HostIP: addr(hostIP), HostPort: 7001, ContainerPort: 1}, errs.Conflict, fmt.Sprintf("network.test (process %d) listens on it", os.Getpid())},
+		"no such address":   {PortMapping{Proto: "tcp", HostIP: addr("192.0.2.77"), HostPort: 80, ContainerPort: 1}, errs.Invalid, "no address of this host"},
+		"IPv6":              {PortMapping{Proto: "tcp", HostIP: addr("::1"), HostPort: 80, ContainerPort: 1}, errs.NotSupported, "IPv6"},
+		"sctp":              {PortMapping{Proto: "sctp", HostIP: netip.Addr{}, HostPort: 80, ContainerPort: 1}, errs.Invalid, "tcp and udp"},
+		"no range":          {PortMapping{Proto: "tcp", HostPort: 9, HostPortEnd: 8, ContainerPort: 80}, errs.Invalid, "no range"},
+		"port 0":            {PortMapping{Proto: "tcp", HostIP: netip.Addr{}, HostPort: 80, ContainerPort: 0}, errs.Invalid, "1 to 65535"},
 	} {
-		good := PortMapping{"tcp", netip.Addr{}, 9000, 1}
+		good := PortMapping{Proto: "tcp", HostIP: netip.Addr{}, HostPort: 9000, ContainerPort: 1}
 		_, err := n.Publish(ctx, b.ep, []PortMapping{good, tt.p})
 		if !errs.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%s: %v", name, err)

@@ -22,6 +22,7 @@ type PortMapping struct {
 	Proto         string     `json:"proto"`    // "tcp" or "udp"
 	HostIP        netip.Addr `json:"hostIp"`   // zero or 0.0.0.0: all addresses of the host
 	HostPort      uint16     `json:"hostPort"` // 0: a free one is picked
+	HostPortEnd   uint16     `json:"-"`        // if not 0: the first free one from HostPort to it is picked
 	ContainerPort uint16     `json:"containerPort"`
 }
 
@@ -125,6 +126,9 @@ func valid(p PortMapping) (PortMapping, error) {
 	if p.Proto != "tcp" && p.Proto != "udp" {
 		return p, errs.Invalidf("publish port %d/%s: only tcp and udp can be published", p.ContainerPort, p.Proto)
 	}
+	if p.HostPortEnd != 0 && (p.HostPort == 0 || p.HostPortEnd < p.HostPort) {
+		return p, errs.Invalidf("publish port %d/%s: the host's ports %d-%d are no range", p.ContainerPort, p.Proto, p.HostPort, p.HostPortEnd)
+	}
 	if p.ContainerPort == 0 {
 		return p, errs.Invalidf("publish port %s: the container's port must be 1 to 65535", p)
 	}
@@ -172,7 +176,7 @@ func (n *Network) newPortCheck(any bool) (*portCheck, error) {
 			if p.Proto == nat.UDP {
 				proto = "udp"
 			}
-			c.taken = append(c.taken, holder{PortMapping{proto, p.HostIP, p.HostPort, p.ToPort}, "another silo daemon (nftables table " + table + ")"})
+			c.taken = append(c.taken, holder{PortMapping{Proto: proto, HostIP: p.HostIP, HostPort: p.HostPort, ContainerPort: p.ToPort}, "another silo daemon (nftables table " + table + ")"})
 		}
 	}
 	return c, nil
@@ -180,6 +184,9 @@ func (n *Network) newPortCheck(any bool) (*portCheck, error) {
 
 // settle gives the mapping a host port if it has none, and checks it.
 func (c *portCheck) settle(p PortMapping) (PortMapping, error) {
+	if p.HostPortEnd != 0 {
+		return c.within(p)
+	}
 	if p.HostPort != 0 {
 		return p, c.free(p)
 	}
@@ -206,6 +213,19 @@ func (c *portCheck) settle(p PortMapping) (PortMapping, error) {
 		}
 	}
 	return p, errs.New(errs.Unavailable, "no port from %d to %d is free (net.ipv4.ip_local_port_range): name one", lo, hi)
+}
+
+// within gives the mapping the first free host port of its range.
+func (c *portCheck) within(p PortMapping) (PortMapping, error) {
+	first, last := p.HostPort, p.HostPortEnd
+	p.HostPortEnd = 0
+	for port := int(first); port <= int(last); port++ {
+		p.HostPort = uint16(port)
+		if err := c.free(p); !errs.Is(err, errs.Conflict) {
+			return p, err
+		}
+	}
+	return p, errs.Conflictf("port is already allocated: none from %d to %d is free", first, last)
 }
 
 // free checks one host port: Conflict naming the holder if it is taken.
