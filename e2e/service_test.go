@@ -134,9 +134,12 @@ func TestServices(t *testing.T) {
 			t.Errorf("port %s: %q, %v", port, out, err)
 		}
 	}
-	until(t, "the log of talk", func() bool { return strings.Count(d.silo("service", "logs", id, "talk"), "\n") > 0 })
-	r := d.try("service", "logs", id, "talk")
-	if r.err != "to err\n" || !strings.HasPrefix(r.out, "to out\n6") {
+	var r result
+	until(t, "the log of talk", func() bool {
+		r = d.try("service", "logs", id, "talk")
+		return strings.Contains(r.err, "to err") && strings.Count(r.out, "\n") == 2
+	})
+	if !strings.HasPrefix(r.err, "silo: passed over: PrivateTmp=, ") || !strings.HasSuffix(r.err, " tells why\nto err\n") || !strings.HasPrefix(r.out, "to out\n6") {
 		t.Errorf("service logs: %q, %q", r.out, r.err)
 	}
 	want(t, "logs --details", d.silo("logs", "--details", id), "service=talk.service to out")
