@@ -34,11 +34,14 @@ type Config struct {
 }
 
 // Bounds of what clients can make us do at once: queries being forwarded, TCP
-// connections, and the time a silent connection stays open.
+// connections, both for one client and for all, and the time a silent connection
+// stays open.
 const (
-	maxForward = 256
-	maxConns   = 64
-	idleTime   = 10 * time.Second
+	maxForward     = 256
+	maxForwardEach = 32
+	maxConns       = 64
+	maxConnsEach   = 8
+	idleTime       = 10 * time.Second
 )
 
 // Server is a running resolver.
@@ -49,6 +52,8 @@ type Server struct {
 	tcp     *net.TCPListener
 	forward chan struct{} // holds one element a forwarded query
 	conns   chan struct{} // holds one element a TCP connection
+
+	forwardEach, connsEach *share
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -63,6 +68,7 @@ func Listen(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, up: upstream{path: cfg.ResolvConf, port: cfg.port, self: cfg.Listen, ns: cfg.Netns},
 		forward: make(chan struct{}, maxForward), conns: make(chan struct{}, maxConns),
+		forwardEach: newShare(maxForwardEach), connsEach: newShare(maxConnsEach),
 	}
 	if !s.adopt() {
 		if err := s.bind(); err != nil {
@@ -180,14 +186,18 @@ func (s *Server) serveUDP(ctx context.Context) {
 		if !forward {
 			continue
 		}
+		if !s.forwardEach.enter(client.Addr()) {
+			continue // too many at once: the client asks again
+		}
 		select {
 		case s.forward <- struct{}{}:
 		default:
-			continue // too many at once: the client asks again
+			s.forwardEach.leave(client.Addr())
+			continue
 		}
 		query := append([]byte(nil), buf[:n]...)
 		s.wg.Go(func() {
-			defer func() { <-s.forward }()
+			defer func() { <-s.forward; s.forwardEach.leave(client.Addr()) }()
 			s.udp.WriteToUDPAddrPort(s.up.exchange(ctx, query, false), client)
 		})
 	}
@@ -201,18 +211,19 @@ func (s *Server) serveTCP(ctx context.Context) {
 			continue
 		}
 		client, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err != nil || !s.allowed(client) {
+		if err != nil || !s.allowed(client) || !s.connsEach.enter(client.Addr()) {
 			c.Close()
 			continue
 		}
 		select {
 		case s.conns <- struct{}{}:
 		default:
+			s.connsEach.leave(client.Addr())
 			c.Close()
 			continue
 		}
 		s.wg.Go(func() {
-			defer func() { <-s.conns }()
+			defer func() { <-s.conns; s.connsEach.leave(client.Addr()) }()
 			defer c.Close()
 			defer context.AfterFunc(ctx, func() { c.Close() })()
 			s.serveConn(ctx, c)

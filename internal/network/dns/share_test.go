@@ -1,0 +1,62 @@
+package dns
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestShare(t *testing.T) {
+	s := newShare(2)
+	a, b := netip.MustParseAddr("172.16.0.2"), netip.MustParseAddr("172.16.0.3")
+	if !s.enter(a) || !s.enter(a) || s.enter(a) || !s.enter(b) {
+		t.Error("two for each, no more")
+	}
+	s.leave(a)
+	if !s.enter(a) {
+		t.Error("what was given back is not there")
+	}
+	s.leave(a)
+	s.leave(a)
+	s.leave(b)
+	if len(s.of) != 0 {
+		t.Errorf("clients without anything are kept: %v", s.of)
+	}
+}
+
+// One client's connections do not keep out another's, and are closed beyond
+// its share.
+func TestConnectionsOfOneClient(t *testing.T) {
+	s := resolver(t, 53)
+	at := s.tcp.Addr().String()
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	dial := func(from string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}
+		c, err := d.Dial("tcp", at)
+		check(t, err)
+		open = append(open, c)
+		return c
+	}
+	for range maxConnsEach {
+		dial("127.0.0.1")
+	}
+	last := dial("127.0.0.1")
+	check(t, last.SetDeadline(time.Now().Add(5*time.Second))) // before idleTime
+	if n, err := last.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) && err.(*net.OpError).Timeout() {
+		t.Errorf("one connection too many is kept: %d, %v", n, err)
+	}
+	other := dial("127.0.0.2")
+	check(t, writeTCP(other.(*net.TCPConn), question(t, "web.", 1, 0)))
+	check(t, other.SetDeadline(time.Now().Add(10*time.Second)))
+	if _, err := readTCP(other.(*net.TCPConn), make([]byte, maxMessage)); err != nil {
+		t.Errorf("another client is kept out: %v", err)
+	}
+}
