@@ -72,11 +72,16 @@ func (c *container) status() wire.Status {
 
 // call asks the agent and waits for its answer.
 func (c *container) call(op string, body any, fds []int) (answer, error) {
-	return c.ask(op, body, fds, func() {})
+	return c.ask(op, body, fds, 0, func() {})
 }
 
-// ask is call that tells when the question is on its way.
-func (c *container) ask(op string, body any, fds []int, sent func()) (answer, error) {
+// execPatience bounds the wait for an agent that is to begin a further command:
+// the container's root can stop it, as it can end it.
+const execPatience = 30 * time.Second
+
+// ask is call that tells when the question is on its way, and waits for so long;
+// 0 is for ever.
+func (c *container) ask(op string, body any, fds []int, patience time.Duration, sent func()) (answer, error) {
 	data, encoded := body.(json.RawMessage)
 	if !encoded {
 		var err error
@@ -100,9 +105,17 @@ func (c *container) ask(op string, body any, fds []int, sent func()) (answer, er
 		return answer{}, errs.Conflictf("the container's agent has ended")
 	}
 	sent()
+	var late <-chan time.Time
+	if patience > 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case a := <-reply:
 		return a, a.err
+	case <-late:
+		return answer{}, errs.New(errs.Unavailable, "the container's agent does not answer within %s: it may have been stopped from inside", patience)
 	case <-c.gone:
 		select {
 		case a := <-reply: // it was its last but one word
@@ -341,7 +354,7 @@ func (k *Keeper) exec(r wire.ExecOrder, fds *ipc.FDs) (any, error) {
 	if r.Op != "" {
 		op = r.Op
 	}
-	a, err := c.call(op, r.Command, append(fds.Numbers(), p.childFDs()...))
+	a, err := c.ask(op, r.Command, append(fds.Numbers(), p.childFDs()...), execPatience, func() {})
 	if err == nil {
 		err = p.began(a)
 	}

@@ -39,7 +39,7 @@ func (k *Keeper) service(r wire.Service, sent func()) (any, error) {
 	if !running {
 		return nil, errs.Conflictf("container %s is not running", r.ID)
 	}
-	a, err := c.ask("service", r.Body, nil, sent)
+	a, err := c.ask("service", r.Body, nil, 0, sent)
 	linux.CloseAll(a.fds)
 	if err != nil {
 		return nil, err
