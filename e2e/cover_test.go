@@ -83,7 +83,7 @@ func TestPublishOneOfARange(t *testing.T) {
 			t.Errorf("container %d got %s, want %s", i+1, got, want)
 		}
 	}
-	if r := d.try("run", "-d", "-p", "127.0.0.1:28080-28082:80", "core", "true"); r.code != 125 || !strings.Contains(r.err, "none from 28080 to 28082 is free") {
+	if r := d.try("run", "--rm", "-p", "127.0.0.1:28080-28082:80", "core", "true"); r.code != 125 || !strings.Contains(r.err, "none from 28080 to 28082 is free") {
 		t.Errorf("a fourth: exit %d, %s", r.code, r.err)
 	}
 	for _, ports := range []string{"28082-28080:80", "0-5:80", "70000-70001:80"} {
