@@ -62,6 +62,7 @@ func (s *shell) readLoop(p *syntax.Parser, in io.Reader, ed *editor) (code int, 
 			s.ask(ed, true)
 			continue
 		}
+		s.struck.Store(false) // a Ctrl-C of which it hears only now was for the line before
 		s.prepare(stmts, false)
 		for _, st := range stmts {
 			err := s.runStatement(st)
