@@ -258,15 +258,18 @@ func (e *Engine) outsideLive(c *Container, r *configRecord, st stateRecord, o *p
 		pids[i] = p.PID
 	}
 	agent := "/proc/" + strconv.Itoa(st.Agent)
-	o.ReadPorts(agent+"/net", "/proc", pids)
 	o.Problems = map[string]string{}
 	process, err := linux.PidfdOpen(st.Agent)
 	if err == nil {
-		err = linux.InHostAndNetworkOf(process, func() { o.ReadHostname(); o.ReadNetwork() })
+		err = linux.InHostAndNetworkOf(process, func() {
+			o.ReadHostname()
+			o.ReadNetwork()
+			o.ReadPorts(agent+"/net", "/proc", pids, linux.TCPListeners)
+		})
 		process.Close()
 	}
 	if err != nil {
-		o.Problems["hostname"], o.Problems["network"] = err.Error(), err.Error()
+		o.Problems["hostname"], o.Problems["network"], o.Problems["ports"] = err.Error(), err.Error(), err.Error()
 	}
 	readRoot(&o.Facts, agent+"/root", r.Config.Env)
 	c.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"silo/internal/linux"
 	"silo/internal/testenv"
@@ -258,15 +259,78 @@ func TestPorts(t *testing.T) {
 	if err := os.Symlink("socket:[79]", filepath.Join(dir, "9/fd/3")); err != nil {
 		t.Fatal(err)
 	}
-	var f Facts
-	f.ReadPorts(dir, dir, []int{9, 10})
 	want := []Port{
 		{Protocol: "tcp", Address: "127.0.0.1", Port: 135, UID: 1000},
 		{Protocol: "tcp6", Address: "::", Port: 80, PID: 9},
 		{Protocol: "udp", Address: "0.0.0.0", Port: 53},
 	}
-	if d := cmp.Diff(want, f.Ports); d != "" || f.Network.Connections != 1 {
-		t.Errorf("%d connections, want 1; ports (-want +got):\n%s", f.Network.Connections, d)
+	// What the kernel counts and lists decides whether the files are read.
+	listener := linux.TCPListener{Address: make([]byte, 16), Port: 81, Inode: 79}
+	other := []Port{want[0], {Protocol: "tcp6", Address: "::", Port: 81, PID: 9}, want[2]}
+	for name, c := range map[string]struct {
+		stat, stat6 string
+		listeners   []linux.TCPListener
+		err         error
+		want        []Port
+		connections int
+	}{
+		"not counted":         {want: want, connections: 1},
+		"connected":           {stat: "sockets: used 9\nTCP: inuse 2 orphan 0\n", stat6: "TCP6: inuse 2\n", listeners: []linux.TCPListener{listener}, want: want, connections: 1},
+		"no inet_diag":        {stat6: "TCP6: inuse 1\n", err: os.ErrInvalid, want: want, connections: 1},
+		"all listen":          {stat6: "TCP6: inuse 1\n", listeners: []linux.TCPListener{listener}, want: other, connections: 1},
+		"none in use":         {stat: "TCP: inuse 0 orphan 0\n", stat6: "TCP6: inuse 0\n", err: os.ErrInvalid, want: want[2:]},
+		"count is no number":  {stat: "TCP: inuse x\n", stat6: "TCP6: inuse\n", want: want, connections: 1},
+		"of another protocol": {stat: "UDP: inuse 0\n", stat6: "UDP6: inuse 0\n", want: want, connections: 1},
+	} {
+		for file, text := range map[string]string{"sockstat": c.stat, "sockstat6": c.stat6} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var f Facts
+		f.ReadPorts(dir, dir, []int{9, 10}, func(v6 bool) ([]linux.TCPListener, error) {
+			if !v6 {
+				return nil, nil
+			}
+			return c.listeners, c.err
+		})
+		if d := cmp.Diff(c.want, f.Ports); d != "" || f.Network.Connections != c.connections {
+			t.Errorf("%s: %d connections, want %d; ports (-want +got):\n%s", name, f.Network.Connections, c.connections, d)
+		}
+	}
+}
+
+// TestListeners: what the kernel lists is what its files show.
+func TestListeners(t *testing.T) {
+	testenv.NeedRoot(t)
+	ns, err := linux.NewNetNS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	err = linux.InNetNS(ns, func() error {
+		for _, network := range []string{"tcp4", "tcp6", "tcp4"} {
+			l, err := net.Listen(network, ":0")
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+		}
+		asked := 0
+		var quick, whole Facts
+		quick.ReadPorts("/proc/thread-self/net", "/proc", []int{os.Getpid()}, func(v6 bool) ([]linux.TCPListener, error) {
+			asked++
+			return linux.TCPListeners(v6)
+		})
+		whole.ReadPorts("/proc/thread-self/net", "/proc", []int{os.Getpid()}, func(bool) ([]linux.TCPListener, error) { return nil, os.ErrInvalid })
+		byPort := cmpopts.SortSlices(func(a, b Port) bool { return a.Port < b.Port })
+		if d := cmp.Diff(whole.Ports, quick.Ports, byPort); d != "" || len(quick.Ports) != 3 || asked != 2 || quick.Ports[0].PID != os.Getpid() {
+			t.Errorf("asked %d times; %v; (-files +kernel):\n%s", asked, quick.Ports, d)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

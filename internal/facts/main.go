@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"silo/internal/linux"
 )
 
 // ReaderName is the name under which the agent executes itself to be the
@@ -51,7 +53,7 @@ func (f *Facts) readOwnProcesses() {
 		f.Processes = append(f.Processes, p)
 		pids = append(pids, p.PID)
 	}
-	f.ReadPorts("/proc/self/net", "/proc", pids)
+	f.ReadPorts("/proc/self/net", "/proc", pids, linux.TCPListeners)
 }
 
 // readOwnLimits asks what any program may ask: its control groups, its
