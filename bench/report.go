@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -59,16 +60,20 @@ func (r *report) times(name string, s series) {
 
 // against prints a series beside the floor's: most50 and most99 are limits of
 // its p50 and p99 in medians of the floor, 0 is none.
-func (r *report) against(name string, s, floor series, most50, most99 float64) {
-	r.times(name+": floor", floor)
-	r.keep(name, s)
-	base := float64(floor.at(.5))
-	ratio := float64(s.at(.5)) / base
-	fmt.Printf("%-34s %5d %9s %9s %7.2fx %9.2fx %s\n", name, len(s), ms(s.at(.5)), ms(s.at(.99)), ratio, most50, verdict(ratio <= most50))
-	if most99 > 0 {
-		ratio := float64(s.at(.99)) / base
-		fmt.Printf("%-34s %5s %9s %9s %7.2fx %9.2fx %s\n", name+", its p99", "", "", "", ratio, most99, verdict(ratio <= most99))
+func (r *report) against(name string, c compared, most50, most99 float64) {
+	r.times(name+": floor", c.floor)
+	r.keep(name, c.own)
+	base := float64(c.floor.at(.5))
+	line := func(name, n string, value time.Duration, other string, most float64) {
+		ratio := float64(value) / base
+		fmt.Printf("%-34s %5s %9s %9s %7.2fx %9.2fx %s\n", name, n, ms(value), other, ratio, most, verdict(ratio <= most))
 	}
+	line(name, strconv.Itoa(len(c.own)), c.own.at(.5), ms(c.own.at(.99)), most50)
+	if most99 == 0 {
+		return
+	}
+	line("  its p99", strconv.Itoa(len(c.own)), c.own.at(.99), "", most99)
+	line("  its p99, no processor stolen", strconv.Itoa(len(c.calm)), c.calm.at(.99), "", most99)
 }
 
 // below prints a series whose p50 has a limit in time.

@@ -13,31 +13,43 @@ import (
 	"silo/client/container"
 )
 
+// compared is a series beside the floor's that took turns with it.
+type compared struct {
+	own, floor series
+	// calm are those of own during which the machine had its processors: none
+	// of their time is counted as stolen, by what else runs on the same host.
+	calm series
+}
+
 // turns makes n measurements, each followed by a run of the floor, and both
 // after prepare: a processor that has just worked is faster than one that wakes,
 // so what is compared must find it in the same state.
-func (b *bench) turns(n int, prepare func() error, measure func() (time.Duration, error)) (s, floor series, err error) {
+func (b *bench) turns(n int, prepare func() error, measure func() (time.Duration, error)) (c compared, err error) {
 	for range n {
 		if err := prepare(); err != nil {
-			return nil, nil, err
+			return c, err
 		}
+		before := stolen()
 		d, err := measure()
 		if err != nil {
-			return nil, nil, err
+			return c, err
+		}
+		if stolen() == before {
+			c.calm = append(c.calm, d)
 		}
 		if err := prepare(); err != nil {
-			return nil, nil, err
+			return c, err
 		}
 		f, err := b.floor.run(1)
 		if err != nil {
-			return nil, nil, err
+			return c, err
 		}
-		s, floor = append(s, d), append(floor, f...)
+		c.own, c.floor = append(c.own, d), append(c.floor, f...)
 		if b.ctx.Err() != nil {
-			return nil, nil, b.ctx.Err()
+			return c, b.ctx.Err()
 		}
 	}
-	return s, floor, nil
+	return c, nil
 }
 
 // starts measures runs of `true` over the API and by the command line.
@@ -49,21 +61,34 @@ func (b *bench) starts() error {
 		return err
 	}
 	defer b.bare.conn.Close()
-	s, floor, err := b.turns(b.runs, settled, b.createStart)
+	last := "" // the container of the run before
+	tidy := func() error {
+		if last != "" {
+			if err := b.d.c.ContainerRemove(b.ctx, last, true, true); err != nil {
+				return err
+			}
+			last = ""
+		}
+		return settled()
+	}
+	c, err := b.turns(b.runs, tidy, func() (took time.Duration, err error) {
+		last, took, err = b.createStart()
+		return took, err
+	})
 	if err != nil {
 		return err
 	}
-	b.report.against("create+start to exit, API", s, floor, 1, 4)
+	b.report.against("create+start to exit, API", c, 1, 4)
 	if err := b.sharedFloor(settled); err != nil {
 		return err
 	}
-	s, floor, err = b.turns(b.runs, settled, func() (time.Duration, error) {
+	c, err = b.turns(b.runs, settled, func() (time.Duration, error) {
 		return b.whole("run", "--rm", "core", "true")
 	})
 	if err != nil {
 		return err
 	}
-	b.report.against("silo run --rm core true", s, floor, 2, 0)
+	b.report.against("silo run --rm core true", c, 2, 0)
 	return nil
 }
 
@@ -87,29 +112,26 @@ func (b *bench) sharedFloor(prepare func() error) error {
 
 // createStart measures from the request that creates a container to the
 // answer that it has ended, on a connection that is kept open.
-func (b *bench) createStart() (time.Duration, error) {
+func (b *bench) createStart() (id string, took time.Duration, err error) {
 	begin := time.Now()
 	body, err := b.bare.post("/containers/create", `{"Image":"core","Cmd":["true"]}`)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
-	_, id, _ := bytes.Cut(body, []byte(`"Id":"`))
-	if len(id) < 64 {
-		return 0, fmt.Errorf("no id in %s", body)
+	_, rest, _ := bytes.Cut(body, []byte(`"Id":"`))
+	if len(rest) < 64 {
+		return "", 0, fmt.Errorf("no id in %s", body)
 	}
-	container := "/containers/" + string(id[:64])
-	if _, err := b.bare.post(container+"/start", ""); err != nil {
-		return 0, err
+	id = string(rest[:64])
+	if _, err := b.bare.post("/containers/"+id+"/start", ""); err != nil {
+		return id, 0, err
 	}
-	body, err = b.bare.post(container+"/wait", "")
-	took := time.Since(begin)
-	if err != nil {
-		return 0, err
+	body, err = b.bare.post("/containers/"+id+"/wait", "")
+	took = time.Since(begin)
+	if err == nil && !bytes.Contains(body, []byte(`"StatusCode":0`)) {
+		err = fmt.Errorf("true ended as %s", body)
 	}
-	if !bytes.Contains(body, []byte(`"StatusCode":0`)) {
-		return 0, fmt.Errorf("true ended as %s", body)
-	}
-	return took, b.d.c.ContainerRemove(b.ctx, strings.TrimPrefix(container, "/containers/"), true, true)
+	return id, took, err
 }
 
 // whole measures a command line of silo as a whole process. The floor's program
@@ -150,13 +172,13 @@ func (b *bench) execs() error {
 		return err
 	}
 	rest := func() error { time.Sleep(pause); return nil }
-	s, floor, err := b.turns(b.runs, rest, func() (time.Duration, error) {
+	c, err := b.turns(b.runs, rest, func() (time.Duration, error) {
 		return b.whole("exec", id, "true")
 	})
 	if err != nil {
 		return err
 	}
-	b.report.against("silo exec C true", s, floor, 1, 0)
+	b.report.against("silo exec C true", c, 1, 0)
 	return b.d.removeAll(b.ctx)
 }
 
