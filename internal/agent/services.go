@@ -18,6 +18,7 @@ import (
 	"silo/internal/service"
 	"silo/internal/service/unit"
 	swire "silo/internal/service/wire"
+	"silo/internal/share"
 )
 
 // services is what the agent keeps of its supervisor of services; nil while
@@ -303,31 +304,11 @@ const (
 type clients struct {
 	slots   chan struct{}
 	waiting chan struct{}
-	mu      sync.Mutex
-	of      map[uint32]int
+	each    *share.Each[uint32]
 }
 
 func newClients() *clients {
-	return &clients{slots: make(chan struct{}, maxClients), waiting: make(chan struct{}, maxWaiting), of: map[uint32]int{}}
-}
-
-// enter counts one of a user, unless there are too many.
-func (c *clients) enter(uid uint32) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if uid != 0 && c.of[uid] >= maxClientsEach {
-		return false
-	}
-	c.of[uid]++
-	return true
-}
-
-func (c *clients) leave(uid uint32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.of[uid]--; c.of[uid] == 0 {
-		delete(c.of, uid)
-	}
+	return &clients{slots: make(chan struct{}, maxClients), waiting: make(chan struct{}, maxWaiting), each: share.New[uint32](maxClientsEach)}
 }
 
 // wait does what may take long without one of the slots; false if too many do
@@ -374,10 +355,15 @@ func (st *ahead) answer() {
 // client answers one program, one request a line.
 func (v *services) client(sock *linux.Socket, all *clients) {
 	uid, err := sock.PeerUID()
-	if err != nil || !all.enter(uid) {
+	if err != nil {
 		return
 	}
-	defer all.leave(uid)
+	if uid != 0 {
+		if !all.each.Enter(uid) {
+			return
+		}
+		defer all.each.Leave(uid)
+	}
 	var rest []byte
 	for {
 		_ = sock.File().SetReadDeadline(time.Now().Add(clientPatience))

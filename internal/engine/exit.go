@@ -58,8 +58,7 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	ran := x.At.Sub(c.st.Started)
 	restart := e.noteEnd(c, x, oom)
 	remove := c.rec.HostConfig.AutoRemove && !restart
-	exited, waiters := c.exited, c.waiters
-	c.waiters = nil
+	exited, tell := c.exited, c.takeWaiters()
 	c.mu.Unlock()
 	if oom {
 		e.emit(c, events.ActionOOM, nil)
@@ -73,9 +72,7 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	e.fault("end: unpublished")
 	e.endExecs(c)
 	close(exited)
-	for _, w := range waiters {
-		close(w)
-	}
+	tell()
 	if remove {
 		e.removeRecord(c, false)
 		e.release(x)

@@ -83,16 +83,14 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	} else if terr := c.transition(container.StateExited); terr == nil {
 		c.st.ExitCode, c.st.Error, c.st.Finished, c.st.PID, c.st.Agent = code, err.Error(), time.Now().UTC(), 0, 0
 	}
-	pending, waiters := c.pending, c.waiters
-	c.pending, c.waiters = nil, nil
+	pending, tell := c.pending, c.takeWaiters()
+	c.pending = nil
 	remove := c.rec.HostConfig.AutoRemove
 	c.mu.Unlock()
 	for _, p := range pending {
 		p.close()
 	}
-	for _, w := range waiters {
-		close(w)
-	}
+	tell()
 	if box != nil {
 		e.endpointGone(c, box)
 	}

@@ -119,17 +119,15 @@ func (e *Engine) stopWaiting(ctx context.Context, c *Container) (waited bool, er
 	defer c.unlock()
 	c.mu.Lock()
 	waited = c.st.State == container.StateRestarting
-	var waiters []chan struct{} // for the end of a run that does not come
+	tell := func() {}
 	if waited {
 		c.stopping, c.st.StoppedByUse = true, true
 		_ = c.transition(container.StateExited)
-		waiters, c.waiters = c.waiters, nil
+		tell = c.takeWaiters() // for the end of a run that does not come
 	}
 	c.mu.Unlock()
 	if waited {
-		for _, w := range waiters {
-			close(w)
-		}
+		tell()
 		c.saveState()
 	}
 	return waited, nil

@@ -17,32 +17,17 @@ func (e *Engine) ContainerWait(ctx context.Context, ref string, cond container.W
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	exited, removed, state := c.exited, c.removed, c.st.State
-	c.mu.Unlock()
 	out := make(chan WaitResult, 1)
-	running := state == container.StateRunning || state == container.StatePaused
-	restarting := state == container.StateRestarting // counts as running, as for Docker
-	if (cond == "" || cond == container.WaitConditionNotRunning) && !running && !restarting {
+	on := c.waitOn(cond)
+	if on == nil {
 		out <- c.result()
 		return out, nil
-	}
-	if cond != container.WaitConditionRemoved && !running { // the channel of the run to come
-		next := make(chan struct{})
-		c.mu.Lock()
-		c.waiters = append(c.waiters, next)
-		c.mu.Unlock()
-		exited = next
-	}
-	on := exited
-	if cond == container.WaitConditionRemoved {
-		on = removed
 	}
 	go func() {
 		select {
 		case <-on:
 			out <- c.result()
-		case <-removed: // there is no run to come any more
+		case <-c.removed: // there is no run to come any more
 			out <- c.result()
 		case <-ctx.Done():
 			out <- WaitResult{Err: ctx.Err()}
@@ -51,6 +36,38 @@ func (e *Engine) ContainerWait(ctx context.Context, ref string, cond container.W
 		}
 	}()
 	return out, nil
+}
+
+// waitOn gives what is closed when a wait is over; nil if it is already. Who
+// waits for the end of a run to come is one of c.waiters from the look at the
+// state on: no run can pass in between.
+func (c *Container) waitOn(cond container.WaitCondition) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	running := c.st.State == container.StateRunning || c.st.State == container.StatePaused
+	switch {
+	case cond == container.WaitConditionRemoved:
+		return c.removed
+	case running:
+		return c.exited
+	case cond != container.WaitConditionNextExit && c.st.State != container.StateRestarting: // which counts as running, as for Docker
+		return nil
+	}
+	next := make(chan struct{})
+	c.waiters = append(c.waiters, next)
+	return next
+}
+
+// takeWaiters gives what ends the wait of all who wait for the end of a run.
+// Under mu.
+func (c *Container) takeWaiters() (tell func()) {
+	waiters := c.waiters
+	c.waiters = nil
+	return func() {
+		for _, w := range waiters {
+			close(w)
+		}
+	}
 }
 
 func (c *Container) result() WaitResult {

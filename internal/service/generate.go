@@ -4,13 +4,12 @@ import (
 	"os"
 	"path"
 	"time"
+
+	"silo/internal/service/unit"
 )
 
 // generatorWait bounds how long a program that makes units may take.
 const generatorWait = 10 * time.Second
-
-// generatorDirs are where generators put units: normal, early and late.
-var generatorDirs = []string{"/run/systemd/generator", "/run/systemd/generator.early", "/run/systemd/generator.late"}
 
 // generate runs the image's generators one after the other, then calls done.
 func (m *Manager) generate(done func()) {
@@ -19,7 +18,7 @@ func (m *Manager) generate(done func()) {
 		done()
 		return
 	}
-	for _, dir := range generatorDirs {
+	for _, dir := range unit.GeneratorDirs {
 		p := m.path(dir)
 		err := os.RemoveAll(p)
 		if err == nil {
@@ -46,7 +45,7 @@ func (m *Manager) generator(list []string, done func()) {
 	mark := m.marks
 	if err == nil {
 		pid, err = m.o.System.Spawn(&Process{
-			Service: name, Mark: mark, Path: list[0], Args: append([]string{list[0]}, generatorDirs...),
+			Service: name, Mark: mark, Path: list[0], Args: append([]string{list[0]}, unit.GeneratorDirs[:]...),
 			Env: []string{"PATH=" + searchPath}, Dir: "/", User: root, UMask: 0o022, Stdout: Stream{Log: true}, Stderr: Stream{Log: true},
 		})
 	}

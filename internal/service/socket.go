@@ -135,7 +135,7 @@ func (k *socket) listen() (err error) {
 		}
 		k.fds = append(k.fds, fd)
 	}
-	for _, link := range s.Links {
+	for _, link := range s.Links { // where the unit says, through links too, as the socket itself
 		if len(s.Listen) > 0 {
 			p := k.m.path(link)
 			err := os.MkdirAll(path.Dir(p), 0o755)

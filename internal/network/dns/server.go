@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"silo/internal/linux"
+	"silo/internal/share"
 )
 
 // Config says what to serve.
@@ -53,7 +54,7 @@ type Server struct {
 	forward chan struct{} // holds one element a forwarded query
 	conns   chan struct{} // holds one element a TCP connection
 
-	forwardEach, connsEach *share
+	forwardEach, connsEach *share.Each[netip.Addr]
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -68,7 +69,7 @@ func Listen(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, up: upstream{path: cfg.ResolvConf, port: cfg.port, self: cfg.Listen, ns: cfg.Netns},
 		forward: make(chan struct{}, maxForward), conns: make(chan struct{}, maxConns),
-		forwardEach: newShare(maxForwardEach), connsEach: newShare(maxConnsEach),
+		forwardEach: share.New[netip.Addr](maxForwardEach), connsEach: share.New[netip.Addr](maxConnsEach),
 	}
 	if !s.adopt() {
 		if err := s.bind(); err != nil {
@@ -186,18 +187,18 @@ func (s *Server) serveUDP(ctx context.Context) {
 		if !forward {
 			continue
 		}
-		if !s.forwardEach.enter(client.Addr()) {
+		if !s.forwardEach.Enter(client.Addr()) {
 			continue // too many at once: the client asks again
 		}
 		select {
 		case s.forward <- struct{}{}:
 		default:
-			s.forwardEach.leave(client.Addr())
+			s.forwardEach.Leave(client.Addr())
 			continue
 		}
 		query := append([]byte(nil), buf[:n]...)
 		s.wg.Go(func() {
-			defer func() { <-s.forward; s.forwardEach.leave(client.Addr()) }()
+			defer func() { <-s.forward; s.forwardEach.Leave(client.Addr()) }()
 			s.udp.WriteToUDPAddrPort(s.up.exchange(ctx, query, false), client)
 		})
 	}
@@ -211,19 +212,19 @@ func (s *Server) serveTCP(ctx context.Context) {
 			continue
 		}
 		client, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err != nil || !s.allowed(client) || !s.connsEach.enter(client.Addr()) {
+		if err != nil || !s.allowed(client) || !s.connsEach.Enter(client.Addr()) {
 			c.Close()
 			continue
 		}
 		select {
 		case s.conns <- struct{}{}:
 		default:
-			s.connsEach.leave(client.Addr())
+			s.connsEach.Leave(client.Addr())
 			c.Close()
 			continue
 		}
 		s.wg.Go(func() {
-			defer func() { <-s.conns; s.connsEach.leave(client.Addr()) }()
+			defer func() { <-s.conns; s.connsEach.Leave(client.Addr()) }()
 			defer c.Close()
 			defer context.AfterFunc(ctx, func() { c.Close() })()
 			s.serveConn(ctx, c)

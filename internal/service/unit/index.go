@@ -7,17 +7,23 @@ import (
 	"strings"
 )
 
-// searchPath is where units are, the first place wins. Generators write to the
-// three folders of /run/systemd that are named for them.
+// GeneratorDirs are the folders where generators put units, in the order in
+// which each is told them: systemd.generator(7).
+var GeneratorDirs = [...]string{generatorDir, generatorDir + ".early", generatorDir + ".late"}
+
+// generatorDir begins their names.
+const generatorDir = "/run/systemd/generator"
+
+// searchPath is where units are, the first place wins.
 var searchPath = [...]string{
-	"/run/systemd/generator.early",
+	generatorDir + ".early",
 	"/etc/systemd/system",
 	"/run/systemd/system",
-	"/run/systemd/generator",
+	generatorDir,
 	"/usr/local/lib/systemd/system",
 	"/usr/lib/systemd/system",
 	"/lib/systemd/system",
-	"/run/systemd/generator.late",
+	generatorDir + ".late",
 }
 
 // configDir is where enabling makes its links.

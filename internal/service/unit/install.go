@@ -92,9 +92,6 @@ type madeLink struct {
 
 func (l madeLink) path() string { return path.Join(l.dir, l.under, l.name) }
 
-// generatorDir begins the names of the folders where generators put units.
-const generatorDir = "/run/systemd/generator"
-
 // madeLinks lists the links that enabling and generators make, masks left out.
 func (s *Set) madeLinks() []madeLink {
 	if s.made != nil {
@@ -114,7 +111,7 @@ func (s *Set) madeLinks() []madeLink {
 			}
 		}
 	}
-	for _, dir := range []string{configDir, "/run/systemd/system", generatorDir, generatorDir + ".early", generatorDir + ".late"} {
+	for _, dir := range append([]string{configDir, "/run/systemd/system"}, GeneratorDirs[:]...) {
 		read(dir, "")
 		for _, sub := range sortedKeys(s.index.subs) {
 			if !strings.HasSuffix(sub, ".d") && slices.Contains(s.index.subs[sub], path.Join(dir, sub)) {

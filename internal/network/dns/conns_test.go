@@ -3,34 +3,10 @@ package dns
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"testing"
 	"time"
 )
-
-func TestShare(t *testing.T) {
-	s := newShare(2)
-	a, b := netip.MustParseAddr("172.16.0.2"), netip.MustParseAddr("172.16.0.3")
-	for i, want := range []bool{true, true, false} {
-		if got := s.enter(a); got != want {
-			t.Errorf("number %d of one: %t", i+1, got)
-		}
-	}
-	if !s.enter(b) {
-		t.Error("another is kept out")
-	}
-	s.leave(a)
-	if !s.enter(a) {
-		t.Error("what was given back is not there")
-	}
-	s.leave(a)
-	s.leave(a)
-	s.leave(b)
-	if len(s.of) != 0 {
-		t.Errorf("clients without anything are kept: %v", s.of)
-	}
-}
 
 // One client's connections do not keep out another's, and are closed beyond
 // its share.
