@@ -244,34 +244,38 @@ func (p *pump) take(data []byte) {
 }
 
 // Members lists the processes of services. See service.System.
-//
-// A process that starts another and ends, as daemons do, could pass unseen
-// between the reading of the list and the look at each. So the list is read
-// again until it holds nothing new: who lives then has been looked at.
 func (v *services) Members() map[service.Mark][]service.Member {
 	found := map[service.Mark][]service.Member{}
 	self := strconv.Itoa(os.Getpid())
+	everyProcess(processes, func(pid int) {
+		if mark := v.MarkOf(pid); mark != 0 {
+			found[mark] = append(found[mark], service.Member{PID: pid, Child: parent(strconv.Itoa(pid)) == self})
+		}
+	})
+	return found
+}
+
+// everyProcess looks at each process of a list once. One that starts another and
+// ends, as daemons do, could pass unseen between the reading of the list and
+// the look at it. So the list is read again until it holds nothing new: who
+// lives then has been looked at.
+func everyProcess(list func() []string, look func(pid int)) {
 	seen := map[string]bool{}
 	for range maxScans {
 		news := false
-		for _, name := range processes() {
-			pid, err := strconv.Atoi(name)
-			if err != nil || seen[name] {
-				continue
-			}
-			seen[name], news = true, true
-			if mark := v.MarkOf(pid); mark != 0 {
-				found[mark] = append(found[mark], service.Member{PID: pid, Child: parent(name) == self})
+		for _, name := range list() {
+			if pid, err := strconv.Atoi(name); err == nil && !seen[name] {
+				seen[name], news = true, true
+				look(pid)
 			}
 		}
 		if !news {
 			break
 		}
 	}
-	return found
 }
 
-// maxScans bounds how often Members reads the list, whatever starts meanwhile.
+// maxScans bounds how often the list is read, whatever starts meanwhile.
 const maxScans = 8
 
 // processes lists the names in /proc, those that are no process too.

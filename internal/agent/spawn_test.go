@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,5 +73,32 @@ func TestParent(t *testing.T) {
 	}
 	if got := parent("none"); got != "" {
 		t.Errorf("parent of no process is %q", got)
+	}
+}
+
+// A process that starts another and ends, while the list is gone through, hands
+// no service's process past the look.
+func TestEveryProcess(t *testing.T) {
+	alive := []string{"1", "self", "10"}
+	var looked []int
+	everyProcess(func() []string { return slices.Clone(alive) }, func(pid int) {
+		switch pid { // each is gone before the look, and has started the next
+		case 10:
+			alive[2] = "9"
+			return
+		case 9:
+			alive[2] = "11"
+			return
+		}
+		looked = append(looked, pid)
+	})
+	if want := []int{1, 11}; !slices.Equal(looked, want) {
+		t.Errorf("looked at %v, want %v", looked, want)
+	}
+
+	lists, next := 0, 1
+	everyProcess(func() []string { lists++; next++; return []string{strconv.Itoa(next)} }, func(int) {})
+	if lists != maxScans {
+		t.Errorf("a list with something new each time was read %d times, want %d", lists, maxScans)
 	}
 }
