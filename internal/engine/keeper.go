@@ -27,7 +27,7 @@ func (e *Engine) connectKeeper(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.Build != version.Version || h.Version != wire.Version {
+	if h.Build != version.Build() || h.Version != wire.Version {
 		if k, err = e.upgradeKeeper(ctx, k, socket); err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (e *Engine) upgradeKeeper(ctx context.Context, k *remote.Keeper, socket str
 	for range 500 {
 		next, err := remote.Dial(socket)
 		if err == nil {
-			if h, err := next.Hello(ctx); err == nil && h.Build == version.Version {
+			if h, err := next.Hello(ctx); err == nil && h.Build == version.Build() {
 				e.log.Info("silo-keeper upgraded in place", "build", h.Build, "containers", len(h.Containers))
 				return next, nil
 			}

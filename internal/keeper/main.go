@@ -36,7 +36,7 @@ func Main(args []string) int {
 
 func open(args []string, log *slog.Logger) (*Keeper, error) {
 	if len(args) == 1 && strings.HasPrefix(args[0], RestoreFlag) {
-		return Restore(args[0], version.Version, log)
+		return Restore(args[0], version.Build(), log)
 	}
 	flags := flag.NewFlagSet("silo-keeper", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -53,7 +53,7 @@ func open(args []string, log *slog.Logger) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(Options{Build: version.Version, Listener: listener, Agent: exe, Log: log})
+	return New(Options{Build: version.Build(), Listener: listener, Agent: exe, Log: log})
 }
 
 // AgentFD copies the agent's program into a sealed memfd: nothing can change
