@@ -39,7 +39,7 @@ func TestEveryPart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"create+start to exit, API", "create+start to exit, API: floor", "silo run --rm core true", "silo exec C true", "core's run to nano's", "core's services up after start", "silo properties, 50 processes", "memory of an idle container, MB",
+		"create+start to exit, API", "create+start to exit, API: floor", "silo run --rm core true", "silo exec C true", "core's run to nano's", "core's services up after start", "agent with 10 services, MB", "silo properties, 50 processes", "memory of an idle container, MB",
 		"silo ps, 5 running", "silod ready, 5 stopped", "host as before, differences", "silo run --rm by 4 clients, per s",
 	} {
 		if !strings.Contains(string(data), name+"\t") {
