@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -86,12 +87,18 @@ func (a *app) exec(ctx context.Context, o *execFlags, ref string, command []stri
 	return a.execAttached(ctx, c, &session{a: a, stream: stream, tty: o.tty, in: r.AttachStdin, keys: keys, ends: true})
 }
 
-// execError gives the exit code of a command that did not start.
+// execError gives the exit code of a command that did not start: 127 if there
+// is no such command, 126 if the request was at fault in another way, as for
+// Docker's command line.
 func execError(err error) error {
-	if code := startCode(err); err != nil && code != 125 {
+	switch code := startCode(err); {
+	case client.Status(err) != http.StatusBadRequest:
+		return err
+	case code == 125: // of a container
+		return exit(126, err)
+	default:
 		return exit(code, err)
 	}
-	return err
 }
 
 func (a *app) execAttached(ctx context.Context, c *client.Client, s *session) error {

@@ -309,9 +309,18 @@ func TestExec(t *testing.T) {
 	if got := f.silo("", "exec", "web", "true"); got.code != 6 || asked != 3 {
 		t.Errorf("a stream without an exit code: %+v, asked %d times", got, asked)
 	}
-	f.on("POST /silo/exec/web", failing(400, "executable file not found in $PATH"))
-	if got := f.silo("", "exec", "web", "nope"); got.code != 127 {
-		t.Errorf("got %+v", got)
+	for _, tt := range []struct {
+		status int
+		text   string
+		code   int
+	}{
+		{400, "executable file not found in $PATH", 127}, {400, `exec "/etc": permission denied`, 126}, {400, "user x: unable to find it", 126},
+		{409, "the container is paused", 1}, {500, "permission denied", 1},
+	} {
+		f.on("POST /silo/exec/web", failing(tt.status, tt.text))
+		if got := f.silo("", "exec", "web", "nope"); got.code != tt.code {
+			t.Errorf("%d %s: %+v, want %d", tt.status, tt.text, got, tt.code)
+		}
 	}
 	f.on("POST /exec/e1/start", 200)
 	if got := f.silo("", "exec", "-d", "web", "sleep", "9"); got != (result{0, "", ""}) {
