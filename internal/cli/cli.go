@@ -289,7 +289,7 @@ func (a *app) tree(name string) *cobra.Command {
 		root.AddCommand(c)
 	}
 	if name == "" || len(entries) > 1 {
-		root.SetHelpCommand(nil)
+		root.SetHelpCommand(helpCommand(a))
 	} else {
 		root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	}

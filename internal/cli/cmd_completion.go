@@ -11,6 +11,7 @@ func cmdCompletion(*app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a script that lets a shell complete silo's commands, flags and names",
+		Long:  "In bash it needs the package bash-completion.",
 		Example: `source <(silo completion bash)
 silo completion zsh > "${fpath[1]}/_silo"
 silo completion fish > ~/.config/fish/completions/silo.fish`,

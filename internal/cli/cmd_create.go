@@ -34,6 +34,7 @@ silo start web`,
 	f := c.Flags()
 	f.SetInterspersed(false)
 	o.add(f)
+	completeCreate(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		r, err := o.request(f, args[0], args[1:])
 		if err != nil {

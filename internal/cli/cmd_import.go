@@ -20,6 +20,7 @@ func cmdImport(a *app) *cobra.Command {
 		Short: "Make an image of the tar archive of a root file system",
 		Example: `silo import rootfs.tar.gz debian:mine
 debootstrap --variant=minbase bookworm root && tar -C root -c . | silo import - debian:12
+silo import https://files.example/rootfs.tar.gz base:1
 silo import --change 'CMD ["bash"]' rootfs.tar shell`,
 		Args: func(c *cobra.Command, args []string) error {
 			if err := minArgs(1)(c, args); err != nil {

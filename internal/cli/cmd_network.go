@@ -45,6 +45,7 @@ func cmdNetwork(a *app) *cobra.Command {
 	}
 	kind := "network"
 	inspect := inspectCommand(a, &kind)
+	inspect.ValidArgsFunction = a.completeNetworks()
 	inspect.Use, inspect.Short = "inspect [OPTIONS] NETWORK [NETWORK...]", "Show all about networks"
 	inspect.Example = "silo network inspect nat"
 	return group("network", "Networks", ls, inspect)

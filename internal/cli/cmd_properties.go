@@ -40,13 +40,14 @@ Groups: ` + strings.Join(listing.PropertyGroups, ", ") + `.`,
 silo properties --group processes --group ports core
 silo properties --diff --watch core`,
 		Args:              exactArgs(1),
-		ValidArgsFunction: a.completeContainers(1, ""),
+		ValidArgsFunction: a.completeContainers(1),
 	}
 	f := c.Flags()
 	f.StringArrayVarP(&o.groups, "group", "g", nil, "Show only this group; may be repeated")
 	f.BoolVar(&o.json, "json", false, "Print JSON")
 	f.BoolVar(&o.diff, "diff", false, "Show only what is not as expected; exit code 1 if there is something")
 	f.BoolVarP(&o.watch, "watch", "w", false, "Look again every second, print when something has changed")
+	flagValues(c, "group", listing.PropertyGroups...)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, g := range o.groups {
 			if !slices.Contains(listing.PropertyGroups, g) {
@@ -124,17 +125,18 @@ func settled(p *api.Properties) string {
 }
 
 // narrow leaves what was asked for, and tells whether something of it is not
-// as expected.
+// as expected. Of a property that includes what could not be told; a process
+// may begin or end just then.
 func (o *propertyFlags) narrow(p *api.Properties) (unexpected bool) {
 	drop := func(group string, answer, want api.Answer) bool {
 		if len(o.groups) > 0 && !slices.Contains(o.groups, group) {
 			return true
 		}
-		unexpected = unexpected || answer != want && answer == api.Differs
+		unexpected = unexpected || answer == api.Differs && answer != want
 		return o.diff && answer == want
 	}
 	p.Properties = slices.DeleteFunc(p.Properties, func(x api.Property) bool {
-		odd := x.Answer != x.Want && (x.Answer == api.Differs || x.Answer == api.Same)
+		odd := x.Answer != x.Want && x.Answer != api.NotSupported
 		if (len(o.groups) == 0 || slices.Contains(o.groups, x.Group)) && odd {
 			unexpected = true
 		}

@@ -44,6 +44,7 @@ silo run --rm -m 256m --cpus 1.5 --pids-limit 100 core true`,
 	f.BoolVar(&o.sigProxy, "sig-proxy", true, "Send the signals that silo gets to the command")
 	f.StringVar(&o.detachKeys, "detach-keys", "", "Keys that detach from the container (default \""+defaultDetach+"\")")
 	o.add(f)
+	completeCreate(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		r, err := a.runRequest(&o, f, args)
 		if err != nil {

@@ -55,7 +55,7 @@ func writeWhole(path string, r io.Reader) error {
 	}
 	f, err := os.CreateTemp(dirOf(path), ".silo-save-")
 	if err != nil {
-		return err
+		return &os.PathError{Op: "create", Path: path, Err: errors.Unwrap(err)} // not the name that it has meanwhile
 	}
 	_, err = io.Copy(f, r)
 	if cerr := f.Close(); err == nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -180,7 +181,7 @@ func (r *serviceRow) Path() string { return r.s.Path }
 func serviceAction(a *app, action, short string) *cobra.Command {
 	return &cobra.Command{
 		Use: action + " CONTAINER SERVICE [SERVICE...]", Short: short, Example: "silo service " + action + " web nginx",
-		Args: minArgs(2), ValidArgsFunction: a.completeContainers(1, "running"),
+		Args: minArgs(2), ValidArgsFunction: a.completeServices(0),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
@@ -196,7 +197,7 @@ func serviceStatus(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "status CONTAINER SERVICE [SERVICE...]", Short: "Tell how services are doing",
 		Long:    "Ends with code 3 if one of them is not running.",
-		Example: "silo service status web nginx", Args: minArgs(2), ValidArgsFunction: a.completeContainers(1, "running"),
+		Example: "silo service status web nginx", Args: minArgs(2), ValidArgsFunction: a.completeServices(0),
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
@@ -266,7 +267,7 @@ func serviceLogs(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "logs [OPTIONS] CONTAINER SERVICE", Short: "Show what a service wrote",
 		Long:    "It is what `silo logs --details` shows with service=SERVICE.",
-		Example: "silo service logs -f web nginx", Args: exactArgs(2), ValidArgsFunction: a.completeContainers(1),
+		Example: "silo service logs -f web nginx", Args: exactArgs(2), ValidArgsFunction: a.completeServices(1),
 	}
 	f := c.Flags()
 	logFlags(f, &o)
@@ -275,7 +276,26 @@ func serviceLogs(a *app) *cobra.Command {
 		if !strings.Contains(o.Service, ".") {
 			o.Service += ".service"
 		}
+		if err := a.knownService(c.Context(), args[0], o.Service); err != nil {
+			return err
+		}
 		return a.printLogs(c.Context(), args[0], o)
 	}
 	return c
+}
+
+// knownService refuses the name of a service that a running container does not
+// have: its log would be empty, and to follow it would never end. Of one that
+// does not run nobody can tell.
+func (a *app) knownService(ctx context.Context, ref, name string) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	c, err := cl.ContainerInspect(ctx, ref, false)
+	if err != nil || c.Value.State == nil || !c.Value.State.Running || c.Value.State.Paused {
+		return err
+	}
+	_, err = cl.ServiceAction(ctx, ref, api.ServiceRequest{Action: "status", Units: []string{name}})
+	return err
 }

@@ -19,7 +19,7 @@ import (
 func cmdSessionShow(a *app) *cobra.Command {
 	var format string
 	c := &cobra.Command{
-		Use: "show [OPTIONS] SESSION", Short: "Show a session and its processes", Args: exactArgs(1),
+		Use: "show [OPTIONS] SESSION", Short: "Show a session and its processes", Args: exactArgs(1), ValidArgsFunction: a.completeSessions(),
 		Long:    "Users are the host's: an id without a name belongs to the container alone.",
 		Example: "silo session show 0\nsilo session show 2847",
 	}
@@ -46,7 +46,7 @@ func cmdSessionShow(a *app) *cobra.Command {
 func (a *app) session(text string) (*client.Client, uint32, error) {
 	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return nil, 0, exit(125, fmt.Errorf("session %q: give a number, see silo session ls", text))
+		return nil, 0, fmt.Errorf("session %q: give a number, see silo session ls", text)
 	}
 	c, err := a.client()
 	return c, uint32(n), err
@@ -82,7 +82,7 @@ func cpuTime(ms int64) string {
 func cmdSessionLog(a *app) *cobra.Command {
 	var format string
 	c := &cobra.Command{
-		Use: "log [OPTIONS] SESSION", Short: "Show what the host's logs hold about a session", Args: exactArgs(1),
+		Use: "log [OPTIONS] SESSION", Short: "Show what the host's logs hold about a session", Args: exactArgs(1), ValidArgsFunction: a.completeSessions(),
 		Long: `From the log of the host's audit daemon, if there is one (as ausearch --session), and
 from silod's own log of events, which begins with each boot. Oldest first.`,
 		Example: "silo session log 2847",

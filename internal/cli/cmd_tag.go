@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,9 @@ func cmdTag(a *app) *cobra.Command {
 		cl, err := a.client()
 		if err != nil {
 			return err
+		}
+		if strings.HasSuffix(args[1], ":") {
+			return fmt.Errorf("tag %q: there is no tag after the colon", args[1])
 		}
 		repo, tag, digest := listing.SplitName(args[1])
 		if digest != "" {

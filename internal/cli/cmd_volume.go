@@ -15,6 +15,7 @@ import (
 func cmdVolume(a *app) *cobra.Command {
 	kind := "volume"
 	inspect := inspectCommand(a, &kind)
+	inspect.ValidArgsFunction = a.completeVolumes()
 	inspect.Use, inspect.Short = "inspect [OPTIONS] VOLUME [VOLUME...]", "Show all about volumes"
 	inspect.Example = "silo volume inspect data"
 	return group("volume", "Volumes", volumeCreate(a), volumeList(a), inspect, volumeRemove(a), volumePrune(a))
@@ -131,7 +132,7 @@ func volumeRemove(a *app) *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use: "rm [OPTIONS] VOLUME [VOLUME...]", Aliases: []string{"remove"}, Short: "Remove volumes and what is in them",
-		Example: "silo volume rm data", Args: minArgs(1),
+		Example: "silo volume rm data", Args: minArgs(1), ValidArgsFunction: a.completeVolumes(),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.each(c.Context(), args, func(ctx context.Context, c *client.Client, name string) error {
 				return c.VolumeRemove(ctx, name, force)

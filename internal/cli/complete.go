@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,6 +51,77 @@ func (a *app) completeImages(n int) completer {
 		}
 		return out
 	})
+}
+
+// completeVolumes does so with the names of volumes.
+func (a *app) completeVolumes() completer {
+	return a.complete(0, func(ctx context.Context, c *client.Client) (out []string) {
+		list, err := c.Volumes(ctx, nil)
+		if err != nil {
+			return nil
+		}
+		for _, v := range list.Volumes {
+			out = append(out, v.Name)
+		}
+		return out
+	})
+}
+
+// completeNetworks does so with the names of networks.
+func (a *app) completeNetworks() completer {
+	return a.complete(0, func(ctx context.Context, c *client.Client) (out []string) {
+		list, err := c.Networks(ctx, nil)
+		if err != nil {
+			return nil
+		}
+		for _, n := range list {
+			out = append(out, n.Name)
+		}
+		return out
+	})
+}
+
+// completeSessions completes the first argument with the numbers of sessions.
+func (a *app) completeSessions() completer {
+	return a.complete(1, func(ctx context.Context, c *client.Client) (out []string) {
+		list, err := c.Sessions(ctx)
+		if err != nil {
+			return nil
+		}
+		for _, s := range list {
+			out = append(out, strconv.FormatUint(uint64(s.Number), 10))
+		}
+		return out
+	})
+}
+
+// completeServices completes a running container, and then up to n (0: any
+// number) of its services.
+func (a *app) completeServices(n int) completer {
+	container := a.completeContainers(1, "running")
+	return func(cmd *cobra.Command, args []string, to string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return container(cmd, args, to)
+		}
+		return a.complete(n, func(ctx context.Context, c *client.Client) (out []string) {
+			list, err := c.Services(ctx, args[0])
+			if err != nil {
+				return nil
+			}
+			for _, s := range list {
+				out = append(out, strings.TrimSuffix(s.Name, ".service"))
+			}
+			return out
+		})(cmd, args[1:], to)
+	}
+}
+
+// flagValues completes a flag with the values that it takes.
+func flagValues(c *cobra.Command, flag string, values ...string) {
+	complete := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
+		panic(err) // there is no such flag, or it has been given values before
+	}
 }
 
 // complete asks a daemon that runs; it starts none, and does not wait for long.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/mount"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"silo/api"
@@ -77,6 +78,16 @@ func (o *createFlags) add(f *pflag.FlagSet) {
 	o.addLimits(f)
 	o.addHealth(f)
 	o.addServices(f)
+}
+
+// completeCreate completes the flags of a new container that take one of a few
+// values.
+func completeCreate(c *cobra.Command) {
+	flagValues(c, "pull", pullAlways, pullMissing, pullNever)
+	flagValues(c, "restart", "no", "on-failure", "always", "unless-stopped")
+	flagValues(c, "isolation", "process", "pid")
+	flagValues(c, "pid", "private", "host")
+	flagValues(c, "network", "nat", "none", "host")
 }
 
 func (o *createFlags) addServices(f *pflag.FlagSet) {

@@ -15,6 +15,35 @@ func help(c *cobra.Command, _ []string) {
 	Describe(c.OutOrStdout(), c, width(c.OutOrStdout()))
 }
 
+// helpCommand is `silo help COMMAND`.
+func helpCommand(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "help [COMMAND]", Short: "Show the help of a command", Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			if at, rest, err := c.Root().Find(args); err == nil && len(rest) == 0 {
+				for _, sub := range at.Commands() {
+					if sub.IsAvailableCommand() {
+						names = append(names, sub.Name())
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		about, rest, err := c.Root().Find(args)
+		switch {
+		case err != nil || len(rest) > 0 && about == c.Root():
+			return a.noCommand(c.Root(), args)
+		case len(rest) > 0 && about.HasSubCommands():
+			return seeHelp(about, fmt.Errorf("unknown command %q", strings.Join(args, " ")))
+		}
+		help(about, nil)
+		return nil
+	}
+	return c
+}
+
 // Describe writes the help text of a command, wrapped at a width; 0 does not
 // wrap.
 func Describe(w io.Writer, c *cobra.Command, width int) {

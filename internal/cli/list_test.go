@@ -153,7 +153,9 @@ func TestCommands(t *testing.T) {
 		},
 		"system": {
 			"doctor", "doctor --format {{.Name}}={{.Answer}}", "info", "info --format {{.NCPU}}", "version --format {{.Server.Version}}", "system df", "system df --format json",
-			"__complete stop |", "__complete run |", "__complete exec web |", "__complete rm web |", "completion nope", "help rename", "rename --help",
+			"__complete stop |", "__complete run |", "__complete exec web |", "__complete rm web |", "__complete properties |",
+			"__complete service start web |", "__complete volume rm |", "__complete network inspect |", "__complete session show |", "__complete run --isolation |", "__complete properties --group |", "__complete help volume |",
+			"completion nope", "help rename", "help bogus", "help volume bogus", "rename --help", "tag core core:",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

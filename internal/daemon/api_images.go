@@ -87,25 +87,35 @@ func withTag(name, tag string) string {
 	return name + ":" + tag
 }
 
-// imageCreate is pull, and import with fromSrc=-.
+// imageCreate is pull, and import of the body with fromSrc=-, or of what an
+// address gives.
 func (s *Server) imageCreate(w *response, r *request) error {
 	p := newProgress(w)
 	if from := strings.TrimSuffix(r.str("fromImage"), ":"); from != "" {
 		return p.end(s.b.ImagePull(r.Context(), withTag(from, r.str("tag")), r.str("platform"), auth(r), p.send))
 	}
-	switch src := r.str("fromSrc"); {
-	case src == "":
+	src := r.str("fromSrc")
+	if src == "" {
 		return errs.Invalidf("create image: nothing to make it from: give fromImage (a name) or fromSrc=- and a tar archive as the body")
-	case src != "-":
-		return errs.New(errs.NotSupported, "create image from %s: only fromSrc=- is supported: fetch it and send it as the body", src)
 	}
 	message := r.str("message")
 	if message == "" {
-		message = "Imported from -"
+		message = "Imported from " + src
 	}
-	upload(w)
-	err := s.b.ImageImport(r.Context(), withTag(r.str("repo"), r.str("tag")), message, r.str("platform"), r.query["changes"], r.Body, p.send)
-	drain(r)
+	archive := r.Body
+	if src == "-" {
+		upload(w)
+	} else {
+		var err error
+		if archive, err = fetch(r.Context(), src); err != nil {
+			return err
+		}
+		defer archive.Close()
+	}
+	err := s.b.ImageImport(r.Context(), withTag(r.str("repo"), r.str("tag")), message, r.str("platform"), r.query["changes"], archive, p.send)
+	if src == "-" {
+		drain(r)
+	}
 	return p.end(err)
 }
 

@@ -346,7 +346,7 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/events?since=5&until=4", "", "", 400, "`since` time (5) cannot be after `until` time (4)"},
 		{"GET", "/system/df?type=x", "", "", 400, "unknown object type: x"},
 		{"POST", "/images/create", "", "", 400, "create image: nothing to make it from: give fromImage (a name) or fromSrc=- and a tar archive as the body"},
-		{"POST", "/images/create?fromSrc=http://x", "", "", 501, "create image from http://x: only fromSrc=- is supported: fetch it and send it as the body"},
+		{"POST", "/images/create?fromSrc=ftp://x/y", "", "", 400, `import from "ftp://x/y": want - and an archive as the body, or an address of http or https`},
 		{"GET", "/images/get", "", "", 400, "save images: no names: give the parameter names, once for each"},
 		{"POST", "/images/a/tag", "", "", 400, "tag image a: no new name: give the parameter repo"},
 		{"POST", "/images/a/push?platform=x", "", "", 400, `parameter platform=x: give an object such as {"os":"linux","architecture":"amd64"}`},

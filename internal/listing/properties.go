@@ -11,9 +11,18 @@ import (
 // PropertyGroups are the groups of properties, in the order of their table.
 var PropertyGroups = []string{"system", "network", "processes", "services", "ports", "users", "disk", "limits", "security"}
 
+// Session names a container's session; one that has never run has none, and 0
+// is the host's.
+func Session(n uint32) string {
+	if n == 0 {
+		return "no session"
+	}
+	return fmt.Sprintf("session %d", n)
+}
+
 // Properties writes both views of a container, group by group.
 func Properties(w io.Writer, p *api.Properties) error {
-	fmt.Fprintf(w, "%s  %s  %s, isolation %s, session %d\n", p.Name, ShortID(p.Container), p.State, p.Isolation, p.Session)
+	fmt.Fprintf(w, "%s  %s  %s, isolation %s, %s\n", p.Name, ShortID(p.Container), p.State, p.Isolation, Session(p.Session))
 	if p.Inside != "" {
 		fmt.Fprintf(w, "inside: could not be read: %s\n", p.Inside)
 	}

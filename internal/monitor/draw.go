@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"silo/api"
+	"silo/internal/listing"
 )
 
 // What the terminal is told: the only sequences that are drawn.
@@ -55,7 +56,7 @@ func fit(lines []string, width, height int) []string {
 // header is what the container is and uses.
 func (m *Model) header(width int) []string {
 	p := &m.p
-	title := fmt.Sprintf("%s  %s  isolation %s  session %d", p.Name, p.State, p.Isolation, p.Session)
+	title := fmt.Sprintf("%s  %s  isolation %s  %s", p.Name, p.State, p.Isolation, listing.Session(p.Session))
 	if p.Inside != "" {
 		title += "  inside: " + p.Inside
 	}
