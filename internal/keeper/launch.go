@@ -192,16 +192,13 @@ func (f *forker) started() {
 }
 
 func (f *forker) do(job func() error, ownThread bool) error {
-	done := make(chan error, 1)
-	run := func() { done <- job() }
 	if ownThread {
-		go func() {
-			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-			run()
-		}()
-	} else {
-		f.jobs <- run
+		var err error
+		linux.OwnThread(func() { err = job() })
+		return err
 	}
+	done := make(chan error, 1)
+	f.jobs <- func() { done <- job() }
 	return <-done
 }
 

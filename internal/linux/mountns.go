@@ -3,7 +3,6 @@ package linux
 import (
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,18 +22,14 @@ func CloneRootOf(pid int) (tree *FD, err error) {
 		return nil, err
 	}
 	defer root.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked
+	OwnThread(func() {
 		if err = os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_FS)); err != nil {
 			return
 		}
 		if err = os.NewSyscallError("setns", unix.Setns(ns.Int(), unix.CLONE_NEWNS)); err == nil {
 			tree, err = CloneTree(root, "", false)
 		}
-	}()
-	<-done
+	})
 	if err != nil {
 		return nil, fmt.Errorf("copy the root mount of process %d: %w", pid, err)
 	}

@@ -2,7 +2,6 @@ package linux
 
 import (
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,19 +10,17 @@ import (
 // an open process. The thread cannot be trusted with other work after that:
 // it ends. fn must not hand work to other goroutines.
 func InHostAndNetworkOf(process *FD, fn func()) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked
+	var err error
+	OwnThread(func() {
 		// The UTS namespace of a thread is its own only once file system
 		// attributes are not shared any more.
-		err := os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_FS))
+		err = os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_FS))
 		if err == nil {
 			err = os.NewSyscallError("setns", unix.Setns(process.Int(), unix.CLONE_NEWUTS|unix.CLONE_NEWNET))
 		}
 		if err == nil {
 			fn()
 		}
-		done <- err
-	}()
-	return <-done
+	})
+	return err
 }

@@ -54,13 +54,11 @@ func InNetNS(ns *FD, fn func() error) error {
 // network namespace that it had. If that cannot be done the thread dies with
 // its goroutine, so that no other work ever runs on it.
 func onThread(fn func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		old, err := CurrentNetNS()
-		if err != nil {
+	var err error
+	OwnThread(func() {
+		var old *FD
+		if old, err = CurrentNetNS(); err != nil {
 			runtime.UnlockOSThread()
-			done <- err
 			return
 		}
 		defer old.Close()
@@ -68,9 +66,8 @@ func onThread(fn func() error) error {
 		if back := unix.Setns(old.Int(), unix.CLONE_NEWNET); back == nil {
 			runtime.UnlockOSThread()
 		}
-		done <- err
-	}()
-	return <-done
+	})
+	return err
 }
 
 // ReadSysctl reads a network setting, such as "net/ipv4/ip_forward", of the

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -59,16 +58,15 @@ func ProbeHidePID() error {
 
 // ProbeAudit asks for an audit session, on a thread that ends with it.
 func ProbeAudit() error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: its session cannot be undone
-		n, err := NewAuditSession(0)
+	var err error
+	OwnThread(func() { // its session cannot be undone
+		var n uint32
+		n, err = NewAuditSession(0)
 		if err == nil && n == 0 {
 			err = fmt.Errorf("%w: no audit in this kernel, or its login user cannot be set", ErrAbsent)
 		}
-		done <- err
-	}()
-	return <-done
+	})
+	return err
 }
 
 // ProbePidfd opens this process by number, and asks for a signal.

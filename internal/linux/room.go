@@ -3,7 +3,6 @@ package linux
 import (
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,8 +17,7 @@ type Room struct{ jobs chan func() }
 func NewRoom(at string) (*Room, error) {
 	r := &Room{jobs: make(chan func())}
 	made := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the room
+	go OwnThread(func() { // the thread ends with the room
 		err := enterRoom(at)
 		made <- err
 		if err != nil {
@@ -28,7 +26,7 @@ func NewRoom(at string) (*Room, error) {
 		for job := range r.jobs {
 			job()
 		}
-	}()
+	})
 	if err := <-made; err != nil {
 		return nil, fmt.Errorf("make a mount namespace: %w", err)
 	}
