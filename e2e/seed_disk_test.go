@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -124,6 +125,51 @@ func TestDiskMountOfStopped(t *testing.T) {
 	}
 	want(t, "image's files", mustTool(t, "cat", filepath.Join(dir, "etc/os-release")), "Silo Core")
 	d.silo("disk", "unmount", dir)
+}
+
+// Who shows and hides disks at the same time loses no mount, a folder shows one
+// container, and what somebody else has mounted there stays.
+func TestDiskMountsAreOurs(t *testing.T) {
+	d := useDaemon(t)
+	id := d.sleeper()
+	dirs := make([]string, 4)
+	var wg sync.WaitGroup
+	for i := range dirs {
+		dirs[i] = t.TempDir()
+		wg.Go(func() {
+			for range 5 {
+				for _, verb := range [][]string{{"mount", id}, {"unmount"}} {
+					if r := d.try(append(append([]string{"disk"}, verb...), dirs[i])...); r.code != 0 {
+						t.Errorf("%v: %+v", verb, r)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	d.silo("disk", "mount", id, dirs[0])
+	if r := d.try("disk", "mount", id, dirs[0]); r.code != 1 || !strings.Contains(r.err, "silo disk unmount "+dirs[0]) {
+		t.Errorf("a second mount there: %+v", r)
+	}
+	mustTool(t, "umount", dirs[0])
+	mustTool(t, "mount", "-t", "tmpfs", "mine", dirs[0])
+	t.Cleanup(func() { mustTool(t, "umount", dirs[0]) })
+	d.silo("disk", "mount", id, dirs[1])
+	mustTool(t, "mount", "-t", "tmpfs", "over", dirs[1])
+	if r := d.try("disk", "unmount", dirs[1]); r.code != 1 || !strings.Contains(r.err, "mounted over it") {
+		t.Errorf("unmount below another mount: %+v", r)
+	}
+	mustTool(t, "umount", dirs[1])
+	d.silo("rm", "-f", id)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, dir := range dirs {
+		if shown := strings.Contains(string(mounts), " "+dir+" "); shown != (i == 0) {
+			t.Errorf("folder %d: something is mounted: %v", i, shown)
+		}
+	}
 }
 
 // S29: files can be saved in it; when it is removed its disk is detached, its

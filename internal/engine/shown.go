@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 
 	"github.com/moby/moby/api/types/container"
 
@@ -15,20 +18,42 @@ import (
 )
 
 // shownRecord is shown.json of a container: where on the host its file system
-// is shown.
+// is shown, and as which mount.
 type shownRecord struct {
 	Format int
 	Paths  []string
+	Mounts []uint64 // linux.MountID of each
 }
 
 func (e *Engine) shownPath(id string) string {
 	return filepath.Join(e.containersDir(), id, "shown.json")
 }
 
-func (e *Engine) shown(id string) []string {
-	var r shownRecord
+func (e *Engine) readShown(id string) (r shownRecord) {
 	_ = record.Read(e.shownPath(id), &r) // none is none
-	return r.Paths
+	r.Format = recordFormat
+	for len(r.Mounts) < len(r.Paths) { // written by an earlier Silo
+		r.Mounts = append(r.Mounts, 0)
+	}
+	return r
+}
+
+// shown lists where a container's file system is shown.
+func (e *Engine) shown(id string) []string { return e.readShown(id).Paths }
+
+// takeAway unmounts one of the places: what we have put there, nothing else. One
+// that somebody has unmounted already is no error.
+func (r *shownRecord) takeAway(i int) error {
+	var err error
+	if r.Mounts[i] == 0 {
+		err = linux.UnmountDetach(r.Paths[i])
+	} else {
+		err = linux.UnmountOverlay(r.Paths[i], r.Mounts[i])
+	}
+	if errors.Is(err, linux.ErrAbsent) || linux.IsErrno(err, syscall.EINVAL) { // umount(2): not a mount point
+		return nil
+	}
+	return err
 }
 
 // DiskMount shows the file system of a container at a host path: of a running
@@ -38,7 +63,8 @@ func (e *Engine) DiskMount(ctx context.Context, ref string, r api.DiskMountReque
 	if !filepath.IsAbs(r.Path) {
 		return errs.Invalidf("mount disk: %q is not an absolute path", r.Path)
 	}
-	if info, err := os.Stat(r.Path); err != nil || !info.IsDir() {
+	path, err := filepath.EvalSymlinks(r.Path) // a mount is put on a folder, not on a link to one
+	if info, serr := os.Stat(path); err != nil || serr != nil || !info.IsDir() {
 		return errs.Invalidf("mount disk: %s is not an existing folder: make it first", r.Path)
 	}
 	c, err := e.find(ref)
@@ -49,6 +75,11 @@ func (e *Engine) DiskMount(ctx context.Context, ref string, r api.DiskMountReque
 		return ctx.Err()
 	}
 	defer c.unlock()
+	for _, other := range e.all() {
+		if slices.Contains(e.shown(other.record().ID), path) {
+			return errs.Conflictf("mount disk: container %s is shown at %s: silo disk unmount %s first", other.record().Name, r.Path, r.Path)
+		}
+	}
 	m, err := e.rootOf(ctx, c)
 	if err != nil {
 		return err
@@ -61,13 +92,18 @@ func (e *Engine) DiskMount(ctx context.Context, ref string, r api.DiskMountReque
 	if err := linux.SetMountAttr(m, attrs, 0, false); err != nil {
 		return err
 	}
+	mount, err := linux.MountID(m)
+	if err != nil {
+		return err
+	}
 	id := c.record().ID
-	rec := shownRecord{Format: recordFormat, Paths: append(e.shown(id), r.Path)}
+	rec := e.readShown(id)
+	rec.Paths, rec.Mounts = append(rec.Paths, path), append(rec.Mounts, mount)
 	if err := record.Write(e.shownPath(id), rec, record.Durable); err != nil { // first, so that a sweep finds it
 		return err
 	}
-	if err := linux.MoveMount(m, nil, r.Path); err != nil {
-		e.hide(id, r.Path)
+	if err := linux.MoveMount(m, nil, path); err != nil {
+		e.hide(id, path)
 		return err
 	}
 	return nil
@@ -102,38 +138,51 @@ func (e *Engine) rootOf(ctx context.Context, c *Container) (*linux.FD, error) {
 }
 
 // DiskUnmount takes away what DiskMount has put at a path.
-func (e *Engine) DiskUnmount(_ context.Context, path string) error {
+func (e *Engine) DiskUnmount(ctx context.Context, path string) error {
+	path = filepath.Clean(path)
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	for _, c := range e.all() {
-		id := c.record().ID
-		for _, p := range e.shown(id) {
-			if p == filepath.Clean(path) {
-				err := linux.UnmountDetach(p)
-				e.hide(id, p)
-				return err
-			}
+		if !slices.Contains(e.shown(c.record().ID), path) {
+			continue
 		}
+		if !c.lock(ctx.Done()) {
+			return ctx.Err()
+		}
+		defer c.unlock()
+		id := c.record().ID
+		r := e.readShown(id)
+		if i := slices.Index(r.Paths, path); i >= 0 {
+			if err := r.takeAway(i); err != nil {
+				return errs.Conflictf("%v", err)
+			}
+			e.hide(id, path)
+			return nil
+		}
+		break
 	}
 	return errs.NotFoundf("unmount disk: no container's file system is shown at %s: see silo disk ls", path)
 }
 
-// hide forgets one place where a container was shown.
+// hide forgets a place where a container was shown. The caller holds the lock
+// of the container's life.
 func (e *Engine) hide(id, path string) {
-	var rest []string
-	for _, p := range e.shown(id) {
-		if p != path {
-			rest = append(rest, p)
-		}
+	r := e.readShown(id)
+	for i := slices.Index(r.Paths, path); i >= 0; i = slices.Index(r.Paths, path) {
+		r.Paths, r.Mounts = slices.Delete(r.Paths, i, i+1), slices.Delete(r.Mounts, i, i+1)
 	}
-	if err := record.Write(e.shownPath(id), shownRecord{Format: recordFormat, Paths: rest}, record.Durable); err != nil {
+	if err := record.Write(e.shownPath(id), r, record.Durable); err != nil {
 		e.log.Error("write where a disk is shown", "container", id, "err", err)
 	}
 }
 
 // unmountShown takes away all places where a container is shown.
 func (e *Engine) unmountShown(id string) {
-	for _, p := range e.shown(id) {
-		if err := linux.UnmountDetach(p); err != nil {
-			e.log.Debug("unmount", "path", p, "err", err)
+	r := e.readShown(id)
+	for i, p := range r.Paths {
+		if err := r.takeAway(i); err != nil {
+			e.log.Warn("unmount where a container was shown", "path", p, "err", err)
 		}
 	}
 }
