@@ -88,7 +88,7 @@ func diskMount(a *app) *cobra.Command {
 	var writable bool
 	c := &cobra.Command{
 		Use: "mount [OPTIONS] CONTAINER DIR", Short: "Show the file system of a container in a folder of the host",
-		Long:    "Read-only unless asked otherwise. It is the file system that the container sees, its image included.",
+		Long:    "Read-only unless asked otherwise. It is the file system that the container sees, its image included.\n\nOf a running container the files have its user ids. The host's root is none of them:\nwith --writable it can change and remove files there, but make new ones only as one\nof these ids, as with setpriv(1).",
 		Example: "silo disk mount core /mnt\nsilo disk unmount /mnt",
 		Args:    exactArgs(2), ValidArgsFunction: a.completeContainers(1),
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/registry"
@@ -76,6 +77,28 @@ func auth(r *request) *registry.AuthConfig {
 	return a
 }
 
+// pull fetches one image, or all of a repository if neither tag nor digest is
+// given: clients that mean the latest say so.
+func (s *Server) pull(r *request, ref string, p *progress) error {
+	names := []string{ref}
+	if n, err := reference.ParseNormalizedNamed(ref); err == nil && reference.IsNameOnly(n) {
+		tags, err := s.b.ImageTags(r.Context(), ref, auth(r))
+		if err != nil {
+			return err
+		}
+		names = names[:0]
+		for _, t := range tags {
+			names = append(names, withTag(ref, t))
+		}
+	}
+	for _, name := range names {
+		if err := s.b.ImagePull(r.Context(), name, r.str("platform"), auth(r), p.send); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // withTag joins a name and a tag or digest that came as two parameters.
 func withTag(name, tag string) string {
 	if tag == "" {
@@ -92,7 +115,7 @@ func withTag(name, tag string) string {
 func (s *Server) imageCreate(w *response, r *request) error {
 	p := newProgress(w)
 	if from := strings.TrimSuffix(r.str("fromImage"), ":"); from != "" {
-		return p.end(s.b.ImagePull(r.Context(), withTag(from, r.str("tag")), r.str("platform"), auth(r), p.send))
+		return p.end(s.pull(r, withTag(from, r.str("tag")), p))
 	}
 	src := r.str("fromSrc")
 	if src == "" {

@@ -41,3 +41,17 @@ func TestImportFromAnAddress(t *testing.T) {
 		t.Errorf("no server: %d %s", resp.StatusCode, body)
 	}
 }
+
+// A repository without a tag is all of its images, as for `docker pull -a`.
+func TestPullAll(t *testing.T) {
+	b := &stub{}
+	d := start(t, b)
+	resp, body := d.do(t, "POST", "/images/create?fromImage=reg:5000/app&platform=linux/arm64", "")
+	want := []any{
+		call{"ImageTags", []any{"reg:5000/app", nilAuth}},
+		call{"ImagePull", []any{"reg:5000/app:1", "linux/arm64", nilAuth}}, call{"ImagePull", []any{"reg:5000/app:2", "linux/arm64", nilAuth}},
+	}
+	if diff := cmp.Diff(want, b.calls); diff != "" || resp.StatusCode != 200 {
+		t.Errorf("%d %s (-want +got):\n%s", resp.StatusCode, body, diff)
+	}
+}

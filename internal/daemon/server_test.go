@@ -417,7 +417,7 @@ func TestRegistryAuth(t *testing.T) {
 		"nonsense": "",
 	} {
 		d.calls = nil
-		d.do(t, "POST", "/images/create?fromImage=x", "", "X-Registry-Auth: "+header)
+		d.do(t, "POST", "/images/create?fromImage=x&tag=1", "", "X-Registry-Auth: "+header)
 		a := d.calls[0].(call).Args[2].(authPointer)
 		if (a == nil) != (want == "") || a != nil && a.Username != want {
 			t.Errorf("%s: %+v", header, a)
@@ -432,7 +432,7 @@ func TestProgress(t *testing.T) {
 		p(jsonstream.Message{Progress: &jsonstream.Progress{Current: 1, Total: 2}})
 		return errs.NotFoundf("no <such> layer")
 	}
-	resp, body := d.do(t, "POST", "/images/create?fromImage=x", "")
+	resp, body := d.do(t, "POST", "/images/create?fromImage=x&tag=1", "")
 	want := `{"status":"one","id":"a"}
 {"progressDetail":{"current":1,"total":2}}
 {"errorDetail":{"message":"no <such> layer"},"error":"no <such> layer"}

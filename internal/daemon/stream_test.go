@@ -320,11 +320,11 @@ func TestHangUp(t *testing.T) {
 	}
 	d := start(t, b)
 	for path, want := range map[string]string{
-		"GET /containers/web/json":       "inspect",
-		"POST /containers/web/wait":      "wait",
-		"GET /containers/web/stats":      "stats",
-		"GET /events":                    "events",
-		"POST /images/create?fromImage=": "pull",
+		"GET /containers/web/json":             "inspect",
+		"POST /containers/web/wait":            "wait",
+		"GET /containers/web/stats":            "stats",
+		"GET /events":                          "events",
+		"POST /images/create?tag=1&fromImage=": "pull",
 	} {
 		c := d.raw(t, path+"x HTTP/1.1\r\nHost: silo\r\n\r\n")
 		if want == "inspect" {

@@ -210,6 +210,10 @@ func (b *stub) ImagePull(ctx context.Context, ref, platform string, a *registry.
 	return b.note("ImagePull", ref, platform, a)
 }
 
+func (b *stub) ImageTags(_ context.Context, ref string, a *registry.AuthConfig) ([]string, error) {
+	return []string{"1", "2"}, b.note("ImageTags", ref, a)
+}
+
 func (b *stub) ImagePush(_ context.Context, ref, platform string, a *registry.AuthConfig, _ Progress) error {
 	return b.note("ImagePush", ref, platform, a)
 }

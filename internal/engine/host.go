@@ -96,16 +96,17 @@ func (e *Engine) DiskUsage(ctx context.Context) (system.DiskUsage, error) {
 	}
 	iu := &image.DiskUsage{Items: imgs}
 	shared := e.images.SharedSizes()
+	inUse := map[string]bool{}
 	for i, x := range imgs {
 		imgs[i].SharedSize = shared[x.ID] // clients take none that has -1 for in use
 		iu.TotalCount++
-		iu.TotalSize += x.Size
 		if x.Containers > 0 {
 			iu.ActiveCount++
-		} else {
-			iu.Reclaimable += x.Size
+			inUse[x.ID] = true
 		}
 	}
+	iu.TotalSize = e.images.LayersSize(func(string) bool { return true })
+	iu.Reclaimable = iu.TotalSize - e.images.LayersSize(func(id string) bool { return inUse[id] })
 	vols, _ := e.volumes.list()
 	vu := &volume.DiskUsage{}
 	for _, v := range vols {

@@ -161,6 +161,11 @@ func (e *Engine) ImagePull(ctx context.Context, ref, platform string, auth *regi
 	return e.images.ImagePull(ctx, ref, platform, auth, siloimage.Progress(p))
 }
 
+// ImageTags lists what a repository of a registry has.
+func (e *Engine) ImageTags(ctx context.Context, ref string, auth *registry.AuthConfig) ([]string, error) {
+	return e.images.ImageTags(ctx, ref, auth)
+}
+
 // ImagePush sends an image to its registry.
 func (e *Engine) ImagePush(ctx context.Context, ref, platform string, auth *registry.AuthConfig, p Progress) error {
 	defer linux.AllProcessors()()

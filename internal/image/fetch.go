@@ -3,12 +3,14 @@ package image
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -58,6 +60,61 @@ func (r *remoteRepo) fetchManifest(ctx context.Context, c *http.Client, what str
 	}
 	mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	return raw, mediaType, nil
+}
+
+// mostTags bounds how many tags of a repository are asked for.
+const mostTags = 10000
+
+// tags lists the tags of the repository, in the registry's order. A registry
+// gives them in pages: each names the next in its header Link (RFC 8288).
+func (r *remoteRepo) tags(ctx context.Context, c *http.Client) (list []string, err error) {
+	for next := r.url("tags", "list"); next != ""; {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, next, nil)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		var page struct{ Tags []string }
+		if err = transport.CheckError(resp, http.StatusOK); err == nil {
+			var raw []byte
+			if raw, err = readSmall(resp.Body); err == nil {
+				err = json.Unmarshal(raw, &page)
+			}
+		}
+		resp.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, page.Tags...); len(list) > mostTags {
+			return nil, errs.New(errs.NotSupported, "the repository has more than %d tags: pull those you need", mostTags)
+		}
+		if next, err = nextPage(resp, next, len(page.Tags)); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// nextPage gives the address of the page after one, "" if that was the last. It
+// must be on the same server, as it is asked with the same rights.
+func nextPage(resp *http.Response, now string, got int) (string, error) {
+	link, rest, ok := strings.Cut(strings.TrimPrefix(resp.Header.Get("Link"), "<"), ">")
+	if !ok || got == 0 || !strings.Contains(rest, `rel="next"`) {
+		return "", nil
+	}
+	base, err := url.Parse(now)
+	if err != nil {
+		return "", err
+	}
+	u, err := base.Parse(link)
+	if err != nil || u.Host != base.Host {
+		return "", errs.New(errs.Unavailable, "the registry names %q as the next page of its list", link)
+	}
+	u.Scheme = base.Scheme
+	return u.String(), nil
 }
 
 // fetch brings a blob into the store; done is told the bytes that are there.

@@ -155,7 +155,7 @@ func (s *Store) ingestLayer(ctx context.Context, l *lease, r io.Reader) (content
 func checkTar(r io.Reader) error {
 	tr := tar.NewReader(r)
 	for {
-		h, err := tr.Next()
+		_, err := tr.Next()
 		if err == io.EOF {
 			break
 		}
@@ -165,9 +165,6 @@ func checkTar(r io.Reader) error {
 		if err != nil {
 			return unpackError(fmt.Errorf("not a tar archive: %w", err))
 		}
-		if sparse(h) {
-			return errs.New(errs.NotSupported, "%s: sparse files in a tar are not supported: make it without --sparse", h.Name)
-		}
 	}
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return unpackError(err)
@@ -175,7 +172,7 @@ func checkTar(r io.Reader) error {
 	return nil
 }
 
-// sparse files promise holes that cost the archive nothing and the reader all.
+// sparse files promise holes that cost the archive nothing and its reader all.
 func sparse(h *tar.Header) bool {
 	if h.Typeflag == tar.TypeGNUSparse {
 		return true

@@ -62,6 +62,26 @@ func (s *Store) SharedSizes() map[string]int64 {
 	return sizes
 }
 
+// LayersSize is the bytes of the layers of the images that are asked for, each
+// layer once.
+func (s *Store) LayersSize(asked func(id string) bool) (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := map[digest.Digest]bool{}
+	for _, e := range s.images {
+		if !asked(e.rec.ID.String()) {
+			continue
+		}
+		for _, l := range e.rec.Layers {
+			if !seen[l.ChainID] {
+				seen[l.ChainID] = true
+				n += l.Unpacked
+			}
+		}
+	}
+	return n
+}
+
 func (s *Store) summary(e *entry) image.Summary {
 	sum := image.Summary{
 		ID: e.rec.ID.String(), Created: e.cfg.created().Unix(), Labels: e.cfg.Config.Labels,

@@ -49,6 +49,28 @@ func (s *Store) ImagePull(ctx context.Context, ref, platform string, auth *regis
 	return nil
 }
 
+// ImageTags lists the tags that a repository of a registry has.
+func (s *Store) ImageTags(ctx context.Context, ref string, auth *registry.AuthConfig) (tags []string, err error) {
+	named, err := parseName(ref)
+	if err != nil {
+		return nil, fmt.Errorf("list tags: %w", err)
+	}
+	short := reference.FamiliarName(named)
+	repo, err := s.remote(named, auth)
+	if err != nil {
+		return nil, fmt.Errorf("list tags of %s: %w", short, err)
+	}
+	defer repo.close()
+	c, err := repo.client(ctx)
+	if err == nil {
+		tags, err = repo.tags(ctx, c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list tags of %s: %w", short, remoteError(err, reference.Domain(named), short))
+	}
+	return tags, nil
+}
+
 // pull is one ImagePull.
 type pull struct {
 	s      *Store

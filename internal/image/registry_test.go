@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -121,6 +122,9 @@ func TestPushPull(t *testing.T) {
 				}
 			}
 			g := newStore(t)
+			if tags, err := g.ImageTags(t.Context(), host+"/team/app", nil); err != nil || !slices.Equal(slices.Sorted(slices.Values(tags)), []string{"1", "2"}) {
+				t.Errorf("tags of the repository: %v, %v", tags, err)
+			}
 			var in messages
 			if err := g.ImagePull(t.Context(), host+"/team/app:1", "", nil, in.add); err != nil {
 				t.Fatal(err)

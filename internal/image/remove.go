@@ -100,11 +100,11 @@ func (r *removal) run() error {
 	container, running := r.inUse()
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	if r.e.holds > 0 {
-		return r.conflict("cannot be forced", "image is being used: a container is being made of it, or it is being saved or pushed")
-	}
 	names := r.s.fullNames(r.e.rec.ID)
 	name, byName := r.byName(names)
+	if r.e.holds > 0 && (!byName || len(withDigests(name, names)) == len(names)) { // one name of several may go
+		return r.conflict("cannot be forced", "image is being used: a container is being made of it, or it is being saved or pushed")
+	}
 	if byName {
 		if !r.force && container != "" && single(names) {
 			return errs.Conflictf("conflict: unable to remove repository reference %q (must force) - container %s is using its referenced image %s",
