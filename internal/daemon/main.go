@@ -147,11 +147,16 @@ func run(s settings) error {
 	if err := linux.CheckKernel(5, 19); err != nil {
 		return err
 	}
-	lock, err := lockData(s.Data)
+	data, err := lockRoot(o.Data, "lock", "data root", "--data-root")
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer data.Close()
+	exec, err := lockRoot(o.Run, "silod.lock", "exec root", "--exec-root")
+	if err != nil {
+		return err
+	}
+	defer exec.Close()
 	begin := time.Now()
 	e, err := engine.Open(context.Background(), o)
 	if err != nil {
@@ -184,19 +189,20 @@ func run(s settings) error {
 	return errors.Join(err, server.Shutdown(ctx), e.Close())
 }
 
-// lockData makes sure that one daemon uses a data root.
-func lockData(data string) (*linux.FD, error) {
-	if err := os.MkdirAll(data, 0o711); err != nil {
-		return nil, fmt.Errorf("make data root: %w", err)
+// lockRoot makes sure that one daemon uses a data root, or an exec root: it
+// would end the containers of another.
+func lockRoot(dir, file, name, flag string) (*linux.FD, error) {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("make %s: %w", name, err)
 	}
-	path := filepath.Join(data, "lock")
+	path := filepath.Join(dir, file)
 	fd, err := linux.Open(path, linux.ORdwr|linux.OCreat, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	if err := linux.LockExclusive(fd); err != nil {
 		fd.Close()
-		return nil, fmt.Errorf("data root %s is in use by another silod: end it, or give --data-root", data)
+		return nil, fmt.Errorf("%s %s is in use by another silod: end it, or give %s", name, dir, flag)
 	}
 	return fd, nil
 }

@@ -170,6 +170,33 @@ func TestPublishRefuses(t *testing.T) {
 	l.ok(publish(n, b, "tcp", "", 8000))
 }
 
+// TestPublishThousands: as servers of calls do. What is withdrawn is gone, and
+// can be published again.
+func TestPublishThousands(t *testing.T) {
+	l := newLab(t)
+	n := l.open(l.config("silo0"))
+	c := l.container(n, "c")
+	ep, _ := n.Endpoint(c.id)
+	var ports []PortMapping
+	for i := range uint16(3000) {
+		ports = append(ports, PortMapping{Proto: "udp", HostPort: 20000 + i, ContainerPort: 20000 + i})
+		if i%10 == 0 {
+			ports = append(ports, PortMapping{Proto: "tcp", HostIP: netip.MustParseAddr(hostIP), HostPort: 20000 + i, ContainerPort: 20000 + i})
+		}
+	}
+	for range 2 {
+		done, err := n.Publish(context.Background(), ep, ports)
+		l.ok(err)
+		if list, err := n.table.Ports(); err != nil || len(list) != len(ports) || len(done) != len(ports) {
+			t.Errorf("%d ports are published (%v), want %d", len(list), err, len(ports))
+		}
+		l.ok(n.Unpublish(context.Background(), c.id))
+		if list, err := n.table.Ports(); err != nil || len(list) != 0 {
+			t.Errorf("%d ports are left (%v)", len(list), err)
+		}
+	}
+}
+
 // TestPublishUnderAFlow: a client that was there before the port must not
 // have to stop before it gets through.
 func TestPublishUnderAFlow(t *testing.T) {

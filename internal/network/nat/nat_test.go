@@ -36,8 +36,7 @@ func TestElements(t *testing.T) {
 		{TCP, netip.IPv4Unspecified(), 8080, to, 80},
 		{UDP, netip.MustParseAddr("127.0.0.1"), 65535, to, 1},
 	} {
-		_, key := table("silo0").place(p)
-		got, ok := unpack(nftables.SetElement{Key: key, Val: pack(p.To.AsSlice(), be16(p.ToPort))})
+		got, ok := unpack(p.element())
 		if !ok || got != p {
 			t.Errorf("%v became %v", p, got)
 		}

@@ -23,12 +23,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
+	"github.com/mdlayher/netlink"
 
 	"silo/internal/linux"
 )
@@ -94,11 +96,19 @@ func ours(t *nftables.Table) bool {
 }
 
 func (t *Table) conn() (*nftables.Conn, error) {
-	if t.ns == nil {
-		return nftables.New()
+	options := []nftables.ConnOption{nftables.WithSockOptions(func(c *netlink.Conn) error {
+		return errors.Join(c.SetWriteBuffer(bufferSize), c.SetReadBuffer(bufferSize))
+	})}
+	if t.ns != nil {
+		options = append(options, nftables.WithNetNSFd(t.ns.Int()))
 	}
-	return nftables.New(nftables.WithNetNSFd(t.ns.Int()))
+	return nftables.New(options...)
 }
+
+// bufferSize of a netlink socket: a transaction is sent as a whole, and all
+// that the kernel says to it waits to be read. It is a bound, not memory; all
+// 65,535 ports of both protocols take half of it.
+const bufferSize = 16 << 20
 
 // transact sends what fill queues as one transaction.
 func (t *Table) transact(what string, fill func(c *nftables.Conn) error) error {
@@ -192,43 +202,99 @@ func (t *Table) near() *nftables.Set {
 // Add publishes ports, all or none. A port already published to the same
 // target stays; one published to another target is an error.
 func (t *Table) Add(ports ...Port) error {
-	return t.transact("publish", func(c *nftables.Conn) error { return t.addPorts(c, ports) })
+	err := t.transact("publish", func(c *nftables.Conn) error { return t.addPorts(c, ports) })
+	if err == nil {
+		return nil
+	}
+	// An error may come of the answer to a transaction that was done.
+	if t.count(ports) == len(ports) {
+		return nil
+	}
+	return err
 }
 
 // Delete withdraws ports, all or none; those that are not there are no error.
 func (t *Table) Delete(ports ...Port) error {
+	err := t.withdraw(ports)
+	if err != nil && t.count(ports) == 0 {
+		return nil
+	}
+	return err
+}
+
+// count tells how many of some ports are published, -1 if it cannot be told.
+func (t *Table) count(ports []Port) (n int) {
+	now, err := t.Ports()
+	if err != nil {
+		return -1
+	}
+	have := map[Port]bool{}
+	for _, p := range now {
+		have[p] = true
+	}
+	for _, p := range ports {
+		if have[p] {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *Table) withdraw(ports []Port) error {
 	return t.transact("withdraw", func(c *nftables.Conn) error {
 		// Adding first makes deleting what is not there no error, and a port
 		// that now has another target one.
 		if err := t.addPorts(c, ports); err != nil {
 			return err
 		}
-		for _, p := range ports {
-			set, key := t.place(p)
-			if err := c.SetDeleteElements(set, []nftables.SetElement{{Key: key}}); err != nil {
-				return err
+		return t.perMap(ports, func(set *nftables.Set, elements []nftables.SetElement) error {
+			for i := range elements {
+				elements[i].Val = nil
 			}
-		}
-		return nil
+			return c.SetDeleteElements(set, elements)
+		})
 	})
 }
 
 func (t *Table) addPorts(c *nftables.Conn, ports []Port) error {
+	return t.perMap(ports, c.SetAddElements)
+}
+
+// chunk is how many elements one message has: the list is an attribute, whose
+// length has 16 bits, and an element takes less than 100 bytes.
+const chunk = 500
+
+// element is a port as the maps have it: where it goes, by what it is.
+func (p Port) element() nftables.SetElement {
+	key := pack([]byte{p.Proto}, be16(p.HostPort))
+	if !p.HostIP.IsUnspecified() {
+		key = append(pack(p.HostIP.AsSlice()), key...)
+	}
+	return nftables.SetElement{Key: key, Val: pack(p.To.AsSlice(), be16(p.ToPort))}
+}
+
+// perMap gives the elements of the ports, some at a time, and the map they are
+// in.
+func (t *Table) perMap(ports []Port, do func(*nftables.Set, []nftables.SetElement) error) error {
+	var anyIP, oneIP []nftables.SetElement
 	for _, p := range ports {
-		set, key := t.place(p)
-		if err := c.SetAddElements(set, []nftables.SetElement{{Key: key, Val: pack(p.To.AsSlice(), be16(p.ToPort))}}); err != nil {
+		if p.HostIP.IsUnspecified() {
+			anyIP = append(anyIP, p.element())
+		} else {
+			oneIP = append(oneIP, p.element())
+		}
+	}
+	for some := range slices.Chunk(anyIP, chunk) {
+		if err := do(t.anyPorts(), some); err != nil {
+			return err
+		}
+	}
+	for some := range slices.Chunk(oneIP, chunk) {
+		if err := do(t.onePorts(), some); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// place tells in which map and under which key a port is.
-func (t *Table) place(p Port) (*nftables.Set, []byte) {
-	if p.HostIP.IsUnspecified() {
-		return t.anyPorts(), pack([]byte{p.Proto}, be16(p.HostPort))
-	}
-	return t.onePorts(), pack(p.HostIP.AsSlice(), []byte{p.Proto}, be16(p.HostPort))
 }
 
 // Ports lists what the table publishes; nothing if the table is not there.
