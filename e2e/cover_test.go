@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"silo/internal/testenv"
 )
 
 // A mount over /etc does not hide the files that Silo puts there, and a volume
@@ -149,5 +151,26 @@ func TestExecAtTheEnd(t *testing.T) {
 		}
 		d.silo("wait", id)
 		d.silo("rm", id)
+	}
+}
+
+// Containers that share an IPC namespace share its memory, each with ids of its
+// own; who did not offer it is not joined.
+func TestIpcOfAnother(t *testing.T) {
+	testenv.NeedKernel(t, 6, 3, "owners of a tmpfs that are mapped")
+	d := useDaemon(t)
+	giver := d.sleeper("--ipc", "shareable")
+	d.silo("exec", giver, "sh", "-c", "echo from the giver >/dev/shm/a; chmod 600 /dev/shm/a")
+	got := d.silo("run", "--rm", "--ipc", "container:"+giver, "core", "sh", "-c", "cat /dev/shm/a; echo back >/dev/shm/b; stat -c %u /dev/shm/a /dev/shm/b")
+	if got != "from the giver\n0\n0" {
+		t.Errorf("the joiner sees %q", got)
+	}
+	want(t, "what the joiner wrote", d.silo("exec", giver, "sh", "-c", "cat /dev/shm/b; stat -c %u /dev/shm/b"), "back\n0")
+	if a, b := d.silo("exec", giver, "readlink", "/proc/self/ns/ipc"), d.silo("run", "--rm", "--ipc", "container:"+giver, "core", "readlink", "/proc/self/ns/ipc"); a != b {
+		t.Errorf("namespaces %s and %s", a, b)
+	}
+	private := d.sleeper()
+	if r := d.try("run", "--rm", "--ipc", "container:"+private, "core", "true"); r.code != 125 || !strings.Contains(r.err, "--ipc shareable") {
+		t.Errorf("a private one is joined: %+v", r)
 	}
 }

@@ -1,11 +1,14 @@
 package survival
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDamagedRecords(t *testing.T) {
@@ -74,6 +77,33 @@ func TestSideBySide(t *testing.T) {
 	if got := b.silo("run", "--rm", "core", "nslookup", "same"); !strings.Contains(got, b.silo("inspect", "-f", "{{.NetworkSettings.Networks.nat.IPAddress}}", "same")) {
 		t.Errorf("the other resolves %q", got)
 	}
+}
+
+// An exec root is one daemon's: another data root's would take its containers
+// for nobody's.
+func TestExecRootOfAnother(t *testing.T) {
+	d := startDaemon(t)
+	d.silo("run", "-d", "--name", "stays", "nano", "sleep", "1000")
+	pid := d.silo("inspect", "-f", "{{.State.Pid}}", "stays")
+	intrude := func(want string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "silod"), "--data-root", filepath.Join(d.dir, "other"), "--exec-root", d.run(),
+			"-H", "unix://"+filepath.Join(d.dir, "other.sock"), "--bridge", d.bridge+"x", "--address-pool", "10.249.0.0/16")
+		out, _ := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), want) {
+			t.Errorf("%v: %s, want %q", cmd.ProcessState, out, want)
+		}
+	}
+	intrude("in use by another silod")
+	d.kill()
+	intrude("has running containers of data root " + d.data())
+	d.start()
+	if got := d.silo("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", "stays"); got != "running "+pid {
+		t.Errorf("the container is %s, was process %s", got, pid)
+	}
+	d.silo("rm", "-f", "stays")
 }
 
 func folders(d *daemon) int { return len(folderNames(d)) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"silo/internal/keeper/remote"
 	"silo/internal/keeper/wire"
 	"silo/internal/linux"
+	"silo/internal/record"
 	"silo/internal/version"
 )
 
@@ -25,6 +27,10 @@ func (e *Engine) connectKeeper(ctx context.Context) error {
 	socket := filepath.Join(e.o.Run, wire.SocketName)
 	k, h, err := e.greetKeeper(ctx, socket)
 	if err != nil {
+		return err
+	}
+	if err := e.ownKeeper(h); err != nil {
+		k.Close()
 		return err
 	}
 	if h.Build != version.Build() || h.Version != wire.Version {
@@ -37,6 +43,20 @@ func (e *Engine) connectKeeper(ctx context.Context) error {
 	e.mu.Unlock()
 	go e.listen(k)
 	return nil
+}
+
+// ownKeeper refuses a keeper with containers of another data root, which would
+// be taken for nobody's and ended, and notes that the exec root is ours.
+func (e *Engine) ownKeeper(h wire.Hello) error {
+	path := filepath.Join(e.o.Run, "data-root")
+	owner, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil && string(owner) != e.o.Data && len(h.Containers) > 0 {
+		return fmt.Errorf("exec root %s has running containers of data root %s: end them with a silod of that one, or give --exec-root", e.o.Run, owner)
+	}
+	return record.WriteFile(path, []byte(e.o.Data), 0o600, record.Volatile)
 }
 
 // greetKeeper connects to a keeper that answers. One that has just been

@@ -239,7 +239,7 @@ func (e *Engine) prepareAgent(ctx context.Context, b *sandbox, p sandboxPlan) er
 	}
 	if s.ipc != "" {
 		m.Shm = false
-		if err := add(sharedShm(s.ipc, p.join)); err != nil {
+		if err := add(sharedShm(b, s.ipc, p.join)); err != nil {
 			return err
 		}
 	}
@@ -298,30 +298,6 @@ func (e *Engine) takeRoot(ctx context.Context, b *sandbox, imageID string) (laid
 	}
 	b.image = ""
 	return false, e.keep().Unroot(ctx, b.id)
-}
-
-// sharedShm clones the /dev/shm of the host or of another container.
-func sharedShm(ipc string, join []joinNS) (*linux.FD, error) {
-	if ipc == "host" {
-		return linux.CloneTree(nil, "/dev/shm", false)
-	}
-	for _, j := range join {
-		if j.kind != "ipc" {
-			continue
-		}
-		root, err := linux.Open("/proc/"+strconv.Itoa(j.pid)+"/root", linux.OPath|linux.ODirectory, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer root.Close()
-		shm, err := linux.OpenIn(root, "/dev/shm", linux.OPath|linux.ODirectory, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer shm.Close()
-		return linux.CloneTree(shm, "", false)
-	}
-	return nil, errs.Invalidf("ipc %q: no container to share with", ipc)
 }
 
 func (e *Engine) plug(ctx context.Context, b *sandbox, s shape) error {

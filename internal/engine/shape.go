@@ -111,6 +111,9 @@ func (e *Engine) joinOther(p *sandboxPlan, kind, ref string) error {
 	if st.State != container.StateRunning && st.State != container.StatePaused {
 		return errs.Conflictf("cannot join the %s namespace of container %s: it is not running", kind, ref)
 	}
+	if mode := other.record().HostConfig.IpcMode; kind == "ipc" && !mode.IsShareable() {
+		return errs.Conflictf("cannot join the ipc namespace of container %s: it is not shareable: start it with --ipc shareable", ref)
+	}
 	p.join = append(p.join, joinNS{kind, st.Agent})
 	return nil
 }
