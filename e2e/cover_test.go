@@ -174,3 +174,40 @@ func TestIpcOfAnother(t *testing.T) {
 		t.Errorf("a private one is joined: %+v", r)
 	}
 }
+
+// A working directory, a program and a mount do not go through the links of
+// /proc: these lead to what the agent has open, or to the kernel's own files.
+func TestLinksOfProc(t *testing.T) {
+	d := useDaemon(t)
+	id := d.sleeper()
+	d.silo("exec", id, "sh", "-c", "ln -s /proc/self/fd /way; ln -s /proc /kernel")
+	for fd := range 25 {
+		for _, dir := range []string{"/proc/self/fd/", "/way/"} {
+			r := d.try("exec", "-w", dir+strconv.Itoa(fd), id, "pwd")
+			if r.code != 126 || !strings.Contains(r.err, "working directory") && !strings.Contains(r.err, "chdir") {
+				t.Errorf("exec in %s%d: %+v", dir, fd, r)
+			}
+		}
+	}
+	if r := d.try("run", "--rm", "--isolation", "pid", "-w", "/proc/self/fd/18", "core", "pwd"); r.code != 126 {
+		t.Errorf("run in a descriptor of the agent: %+v", r)
+	}
+	want(t, "an ordinary folder", d.silo("run", "--rm", "-w", "/made/for/it", "core", "pwd"), "/made/for/it")
+	if r := d.try("exec", id, "/proc/self/exe"); r.code != 126 || r.err == "" {
+		t.Errorf("the agent's program as a command: %+v", r)
+	}
+	// Nothing but the three is open, in a PID namespace too.
+	for _, isolation := range []string{"process", "pid"} {
+		got := d.silo("run", "--rm", "--isolation", isolation, "core", "sh", "-c", "for f in /proc/self/fd/*; do readlink $f; done | grep -v pipe: | grep -v /dev/null")
+		if strings.Contains(got, "anon_inode") || strings.Contains(got, "/proc") && !strings.Contains(got, "/proc/") {
+			t.Errorf("isolation %s: open in a command: %q", isolation, got)
+		}
+	}
+	// The target of a mount may have become a link since it was checked.
+	dir := t.TempDir()
+	moved := d.sleeper("-v", dir+":/a/sys")
+	d.silo("exec", moved, "sh", "-c", "mv /a /b; ln -s /proc /a")
+	if r := d.try("restart", "-t", "0", moved); r.code == 0 || !strings.Contains(r.err, "leads into /proc") {
+		t.Errorf("a mount over /proc/sys by a link: %+v", r)
+	}
+}

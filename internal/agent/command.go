@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"syscall"
@@ -222,8 +221,10 @@ func commandSteps(c wire.Command, u user, bounds []string) (steps []linux.Step) 
 	} else {
 		steps = append(steps, linux.StepUmask(0o022))
 	}
-	if c.Dir != "" {
+	if c.Dir == "/" {
 		steps = append(steps, linux.StepChdir(c.Dir))
+	} else if c.Dir != "" {
+		steps = append(steps, linux.StepsEnterDir(c.Dir)...)
 	}
 	steps = append(steps, linux.StepsDropCaps(bounds, c.Caps)...)
 	if len(c.Seccomp) > 0 && !c.NoNewPrivs {
@@ -337,6 +338,9 @@ func lookupProgram(args, env []string, dir string) (string, error) {
 }
 
 func checkProgram(name, p string) error {
+	if p := path.Clean(p); strings.HasPrefix(p, "/proc/") { // its links lead to the agent, not to the container
+		return errs.New(errs.NotRunnable, "exec: %q: permission denied", name)
+	}
 	mode, err := linux.ModeOf(p)
 	if missing(err) {
 		return errs.New(errs.NoCommand, "exec: %q: stat %s: no such file or directory", name, p)
@@ -374,8 +378,11 @@ func classify(c wire.Command, err error) error {
 		return errs.New(kind, "exec: %q: %v", c.Args[0], s.Err)
 	}
 	if dir, ok := strings.CutPrefix(s.Step, "chdir to "); ok {
-		if s.Err == syscall.ENOENT {
+		switch s.Err {
+		case syscall.ENOENT:
 			return errs.New(errs.NotRunnable, "the working directory %s is not there", dir)
+		case syscall.ELOOP:
+			return errs.New(errs.NotRunnable, "the working directory %s leads through a link of /proc, or through too many", dir)
 		}
 		return errs.New(errs.NotRunnable, "%s: %v", s.Step, s.Err)
 	}
@@ -394,11 +401,17 @@ func makeDir(dir string, main bool) error {
 	if !path.IsAbs(dir) {
 		return errs.Invalidf("the working directory %q is not an absolute path", dir)
 	}
-	if _, err := os.Stat(dir); err == nil || !main {
+	if !main {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	root, err := linux.Open("/", linux.OPath|linux.ODirectory, 0)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	there, err := linux.MkdirAllIn(root, dir, 0o755)
+	if err != nil {
 		return errs.New(errs.NotRunnable, "make the working directory %s: %v", dir, err)
 	}
-	return nil
+	return there.Close()
 }

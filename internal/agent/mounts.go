@@ -130,7 +130,7 @@ func (a *agent) attachMount(root *linux.FD, m wire.Mount, source *linux.FD) erro
 			return fmt.Errorf("fill volume with the image's %s: %w", m.Target, err)
 		}
 	}
-	if err := moveInto(root, source, m.Target, m.IsDir); err != nil {
+	if err := moveOutsideProc(root, source, m.Target, m.IsDir); err != nil {
 		return err
 	}
 	for name, tree := range covered {
@@ -140,6 +140,27 @@ func (a *agent) attachMount(root *linux.FD, m wire.Mount, source *linux.FD) erro
 	}
 	if m.Source == "fd" && m.Attrs != 0 {
 		return linux.SetMountAttr(source, m.Attrs, 0, true)
+	}
+	return nil
+}
+
+// moveOutsideProc is moveInto for a target that links of the container may lead
+// to the kernel's own files, which silod has refused by name.
+func moveOutsideProc(root, mount *linux.FD, target string, dir bool) error {
+	to, err := linux.TargetIn(root, target, dir)
+	if err != nil {
+		return fmt.Errorf("mount at %s in the container: %w", target, err)
+	}
+	defer to.Close()
+	proc, err := to.OnProc()
+	if err == nil && proc && !strings.HasPrefix(path.Clean(target), "/proc/") {
+		err = errs.Invalidf("it leads into /proc by a link: nothing can be mounted there")
+	}
+	if err == nil {
+		err = linux.MoveMount(mount, to, "")
+	}
+	if err != nil {
+		return fmt.Errorf("mount at %s in the container: %w", target, err)
 	}
 	return nil
 }

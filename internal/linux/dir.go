@@ -149,3 +149,12 @@ func (f *FD) IsDir() (bool, error) {
 	}
 	return st.Mode&unix.S_IFMT == unix.S_IFDIR, nil
 }
+
+// OnProc tells whether an open file is of a proc file system.
+func (f *FD) OnProc() (bool, error) {
+	var st unix.Statfs_t
+	if err := retry(func() error { return unix.Fstatfs(f.Int(), &st) }); err != nil {
+		return false, &os.PathError{Op: "fstatfs", Path: f.Name(), Err: err}
+	}
+	return st.Type == unix.PROC_SUPER_MAGIC, nil
+}

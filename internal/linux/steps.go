@@ -62,6 +62,16 @@ func StepChdir(path string) Step {
 	return NewStep("chdir to "+path, unix.SYS_CHDIR).str(0, path)
 }
 
+// StepsEnterDir changes the working directory to a path that somebody else gives:
+// no link of /proc is followed on the way, as those lead to what this process
+// has open, outside of its root too.
+func StepsEnterDir(path string) []Step {
+	how := &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	open := NewStep("chdir to "+path, unix.SYS_OPENAT2, atCWD, 0, uintptr(unsafe.Pointer(how)), unix.SizeofOpenHow).str(1, path)
+	open.Refs = append(open.Refs, how)
+	return []Step{open, NewStep("chdir to "+path, unix.SYS_FCHDIR, 0).FromPrev(0)}
+}
+
 // StepRlimit sets a resource limit of the child itself.
 func StepRlimit(name string, resource int, soft, hard uint64) Step {
 	lim := &unix.Rlimit{Cur: soft, Max: hard}
@@ -143,9 +153,9 @@ func StepUnmount(target string) Step {
 // in place of what is mounted there. The kernel demands that an unmasked proc
 // is mounted while the new one is made, so the old one goes after that.
 func StepsMountProc(target string, scratch int) []Step {
-	fsopen := NewStep("open proc", unix.SYS_FSOPEN, 0, 0).str(0, "proc")
+	fsopen := NewStep("open proc", unix.SYS_FSOPEN, 0, unix.FSOPEN_CLOEXEC).str(0, "proc")
 	create := NewStep("create proc", unix.SYS_FSCONFIG, uintptr(scratch), unix.FSCONFIG_CMD_CREATE, 0, 0, 0)
-	mount := NewStep("mount proc", unix.SYS_FSMOUNT, uintptr(scratch), 0, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	mount := NewStep("mount proc", unix.SYS_FSMOUNT, uintptr(scratch), unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 	move := NewStep("attach proc", unix.SYS_MOVE_MOUNT, uintptr(scratch), 0, atCWD, 0, unix.MOVE_MOUNT_F_EMPTY_PATH).str(1, "").str(3, target)
 	return []Step{
 		fsopen, NewStep("dup", unix.SYS_DUP3, 0, uintptr(scratch), unix.O_CLOEXEC).FromPrev(0),
