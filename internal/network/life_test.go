@@ -156,6 +156,13 @@ func TestBridgeDeletedUnderContainers(t *testing.T) {
 	_, err := n.Sweep(ctx)
 	l.ok(err)
 	l.reaches("on the new bridge", l.host, c.ep.IP, 7000, "c saw "+n.Gateway().String())
+
+	l.must(l.host, "ip", "link", "del", "silo0") // and while we look
+	eventually(t, "the bridge, with the container on it", func() bool {
+		return strings.Contains(l.must(l.host, "ip", "-o", "link", "show", "type", "veth"), "master silo0")
+	})
+	l.reaches("on the bridge that was made again", l.host, c.ep.IP, 7000, "c saw "+n.Gateway().String())
+	l.ok(n.Unplug(ctx, c.ep))
 }
 
 func TestTwoNetworksSideBySide(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishvananda/netlink"
+
 	"silo/internal/network/nat"
 )
 
@@ -56,16 +58,50 @@ func (n *Network) sweepLinks() (removed []string, err error) {
 			continue
 		}
 		if l.master == 0 { // the bridge was deleted and made anew
-			found, e := h.LinkByName(l.name)
-			if e == nil {
-				e = h.LinkSetMasterByIndex(found, bridge)
-			}
-			if e != nil {
-				err = errors.Join(err, fmt.Errorf("put %s back on %s: %w", l.name, n.cfg.Bridge, e))
-			}
+			err = errors.Join(err, n.putBack(h, l.name))
 		}
 	}
 	return removed, err
+}
+
+// putBack makes a container's link a port of the bridge again.
+func (n *Network) putBack(h *netlink.Handle, name string) error {
+	found, err := h.LinkByName(name)
+	if err == nil {
+		err = h.LinkSetMasterByIndex(found, int(n.bridge.Load()))
+	}
+	if err != nil {
+		return fmt.Errorf("put %s back on %s: %w", name, n.cfg.Bridge, err)
+	}
+	return nil
+}
+
+// keepBridge makes a bridge that somebody has deleted again, with the
+// containers on it.
+func (n *Network) keepBridge() error {
+	have, err := n.findBridge()
+	if err != nil || have != nil {
+		return err
+	}
+	if err := n.makeBridge(nil); err != nil {
+		return err
+	}
+	n.log.Warn("the bridge was deleted: it is made again", "bridge", n.cfg.Bridge)
+	links, err := n.links()
+	if err != nil {
+		return err
+	}
+	h, err := n.handle()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	for _, l := range links {
+		if l.kind == "veth" && l.master == 0 && strings.HasPrefix(l.name, n.hostPrefix()) {
+			err = errors.Join(err, n.putBack(h, l.name))
+		}
+	}
+	return err
 }
 
 func (n *Network) sweepPorts() (removed []string, err error) {
@@ -81,8 +117,9 @@ func (n *Network) sweepPorts() (removed []string, err error) {
 		}
 	}
 	n.mu.Unlock()
+	wanted, there := set(want), set(have)
 	for _, p := range have {
-		if !slices.Contains(want, p) {
+		if !wanted[p] {
 			stray = append(stray, p)
 			removed = append(removed, "published port "+p.String())
 		}
@@ -93,9 +130,17 @@ func (n *Network) sweepPorts() (removed []string, err error) {
 		}
 		n.forgetFlows(stray, false)
 	}
-	want = slices.DeleteFunc(want, func(p nat.Port) bool { return slices.Contains(have, p) })
+	want = slices.DeleteFunc(want, func(p nat.Port) bool { return there[p] })
 	if len(want) > 0 {
 		err = n.table.Add(want...)
 	}
 	return removed, err
+}
+
+func set(ports []nat.Port) map[nat.Port]bool {
+	out := map[nat.Port]bool{}
+	for _, p := range ports {
+		out[p] = true
+	}
+	return out
 }

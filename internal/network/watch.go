@@ -151,9 +151,10 @@ func elements(messages []syscall.NetlinkMessage) bool {
 const stepLegacy = "legacy packet filter"
 
 // reconcile brings the network in line with the host around it: MTU of the
-// uplink, other networks' bridges, colliding routes, foreign packet filters.
+// uplink, the bridge, other networks' bridges, colliding routes, foreign packet filters.
 // What cannot be done becomes a warning.
 func (n *Network) reconcile(ctx context.Context) {
+	n.step(ctx, "bridge", func(context.Context) error { return n.keepBridge() })
 	n.step(ctx, "mtu", func(context.Context) error { return n.followMTU() })
 	n.step(ctx, "forwarding", func(context.Context) error { return n.checkForwarding() })
 	n.step(ctx, "other networks", func(context.Context) error { return n.followOthers() })
