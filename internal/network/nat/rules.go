@@ -79,7 +79,7 @@ func (t *Table) chains(user *nftables.Chain) []chainRules {
 		{base("raw", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw), []rule{
 			{"loopback is not on a wire", []part{notIn, addr(expr.CmpOpEq, dstAddr, loopback), verdict(expr.VerdictDrop)}},
 			{"loopback is not on a wire", []part{notIn, addr(expr.CmpOpEq, srcAddr, loopback), verdict(expr.VerdictDrop)}},
-			{"no forged sources", []part{in, addr(expr.CmpOpNeq, srcAddr, t.subnet), verdict(expr.VerdictDrop)}},
+			{"no sources from elsewhere", []part{in, addr(expr.CmpOpNeq, srcAddr, t.subnet), verdict(expr.VerdictDrop)}},
 		}},
 		{base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest), t.publish()},
 		{base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest), t.publish()},
