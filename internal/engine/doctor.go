@@ -75,7 +75,7 @@ var examinations = []examination{
 	{"limit of open files", atLeast("/proc/sys/fs/file-max", 65536), "containers and host share that many", "sysctl -w fs.file-max=1048576"},
 	{"limit of neighbours", atLeast("/proc/sys/net/ipv4/neigh/default/gc_thresh3", 1024), "containers beyond that many lose packets", "sysctl -w net.ipv4.neigh.default.gc_thresh3=8192"},
 	{"space in the data root", freeSpace, "images and disks may not fit", ""},
-	{"mkfs.ext4", program("mkfs.ext4"), "disks of a size not used before cannot be made", "apt-get install e2fsprogs"},
+	{"mkfs.ext4", program("mkfs.ext4"), "no disk of a size that was not used before can be made: on a new data root no container starts", "apt-get install e2fsprogs"},
 	{"ps", program("ps"), "silo top is refused", "apt-get install procps"},
 }
 
