@@ -314,8 +314,11 @@ func TestExec(t *testing.T) {
 		text   string
 		code   int
 	}{
-		{400, "executable file not found in $PATH", 127}, {400, `exec "/etc": permission denied`, 126}, {400, "user x: unable to find it", 126},
-		{409, "the container is paused", 1}, {500, "permission denied", 1},
+		{400, "executable file not found in $PATH", 127},
+		{400, `exec "/etc": permission denied`, 126},
+		{400, "user x: unable to find it", 126},
+		{409, "the container is paused", 1},
+		{500, "permission denied", 1},
 	} {
 		f.on("POST /silo/exec/web", failing(tt.status, tt.text))
 		if got := f.silo("", "exec", "web", "nope"); got.code != tt.code {

@@ -49,7 +49,8 @@ func TestPullAll(t *testing.T) {
 	resp, body := d.do(t, "POST", "/images/create?fromImage=reg:5000/app&platform=linux/arm64", "")
 	want := []any{
 		call{"ImageTags", []any{"reg:5000/app", nilAuth}},
-		call{"ImagePull", []any{"reg:5000/app:1", "linux/arm64", nilAuth}}, call{"ImagePull", []any{"reg:5000/app:2", "linux/arm64", nilAuth}},
+		call{"ImagePull", []any{"reg:5000/app:1", "linux/arm64", nilAuth}},
+		call{"ImagePull", []any{"reg:5000/app:2", "linux/arm64", nilAuth}},
 	}
 	if diff := cmp.Diff(want, b.calls); diff != "" || resp.StatusCode != 200 {
 		t.Errorf("%d %s (-want +got):\n%s", resp.StatusCode, body, diff)
