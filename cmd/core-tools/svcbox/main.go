@@ -26,6 +26,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	_ "time/tzdata" // the image has no other
 )
 
 var services = map[string]func(context.Context) error{

@@ -40,26 +40,21 @@ func getLocalUser(c *call, args []string) error {
 		{Name: "home", Detail: true},
 		{Name: "shell", Detail: true},
 	}}
-	names := c.names()
+	names, sought := c.names(), seek(args)
 	for _, u := range names.Users {
-		if !isLocal(u) || len(args) > 0 && !anyMatches(args, u.Name) {
+		if !isLocal(u) || !sought.matches(u.Name) {
 			continue
 		}
 		t.Add(u.Name, enabled(u, shadow, time.Now()), int64(u.UID), textOf(u.Description), names.Group(u.GID), textOf(u.Home), textOf(u.Shell))
 	}
-	if len(args) > 0 && len(t.Rows) == 0 {
-		return fmt.Errorf("%s: no such local account", table.Clean(strings.Join(args, " ")))
+	missing := sought.missing("no such local account")
+	if missing != nil && len(t.Rows) == 0 {
+		return missing
 	}
-	return c.write(t)
-}
-
-func anyMatches(patterns []string, name string) bool {
-	for _, p := range patterns {
-		if matches(p, name) {
-			return true
-		}
+	if err := c.write(t); err != nil {
+		return err
 	}
-	return false
+	return missing
 }
 
 // shadow reads the passwords' file by name of user; nil if it may not be read.

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // the image has no other
 	"unsafe"
 
 	"coretools.silo/passwd"

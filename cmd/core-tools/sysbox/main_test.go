@@ -94,6 +94,10 @@ func TestGetProcess(t *testing.T) {
 	if code != 1 || out != "" || errs != "get-process: nothing*: no such process is visible here\n" {
 		t.Errorf("exit %d, %q %q", code, out, errs)
 	}
+	out, errs, code = run(t, r, "", "get-process", "nothing", "sh", "-i", "21", "-i", "9", "--select", "id")
+	if code != 1 || out != "ID\n20\n21\n" || errs != "get-process: 9: no such process is visible here\nnothing: no such process is visible here\n" {
+		t.Errorf("some of them: exit %d, %q %q", code, out, errs)
+	}
 	if _, errs, code := run(t, procfs.Root(t.TempDir()), "", "get-process"); code != 1 || !strings.HasPrefix(errs, "get-process: list processes: ") {
 		t.Errorf("no /proc: exit %d, %q", code, errs)
 	}
@@ -215,6 +219,9 @@ DefaultAccount  no       503  Managed
 	golden(t, r, "NAME   GROUP\nGuest  501\n", "get-localuser", "guest", "--select", "name,group")
 	if _, errs, code := run(t, r, "", "get-localuser", "root"); code != 1 || !strings.Contains(errs, "no such local account") {
 		t.Errorf("root is an account: exit %d %q", code, errs)
+	}
+	if out, errs, code := run(t, r, "", "get-localuser", "guest", "root", "--select", "name"); code != 1 || out != "NAME\nGuest\n" || !strings.Contains(errs, "root: no such local account") {
+		t.Errorf("one of two: exit %d %q %q", code, out, errs)
 	}
 	// No files, no accounts.
 	golden(t, procfs.Root(t.TempDir()), "NAME  ENABLED  ID  DESCRIPTION\n", "get-localuser")

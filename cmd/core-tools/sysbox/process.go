@@ -1,9 +1,8 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,39 +24,42 @@ var systemCommands = []command{
 	{"logger", "[-t SOURCE] [-p [FACILITY.]LEVEL] [MESSAGE...]", "write to the event log", false, logEvent},
 }
 
-// processes lists what is visible here, the kernel's part first.
-func (c *call) processes(args []string) ([]procfs.Process, error) {
+// processes lists what is visible here, the kernel's part first. missing tells
+// which of those that were asked for are not there; others are.
+func (c *call) processes(args []string) (chosen []procfs.Process, missing, err error) {
 	all, err := c.root.Processes()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	opt, err := getopt.Read("i:", map[string]string{"id": "i"}, args)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, nil, usageError{err}
 	}
 	all = append(c.root.KernelParts(nil), all...)
-	var numbers []int
 	for _, v := range opt.Values('i') {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return nil, badUsage("-i %s: not a process number", v)
+		if _, err := strconv.Atoi(v); err != nil {
+			return nil, nil, badUsage("-i %s: not a process number", v)
 		}
-		numbers = append(numbers, n)
 	}
-	if len(numbers)+len(opt.Operands) == 0 {
-		return all, nil
+	numbers, names := seek(opt.Values('i')), seek(opt.Operands)
+	if len(numbers.patterns)+len(names.patterns) == 0 {
+		return all, nil, nil
 	}
-	var chosen []procfs.Process
 	for _, p := range all {
-		if slices.Contains(numbers, p.PID) || slices.ContainsFunc(opt.Operands, func(name string) bool { return matches(name, p.Name) }) {
+		byNumber := len(numbers.patterns) > 0 && numbers.matches(strconv.Itoa(p.PID))
+		byName := len(names.patterns) > 0 && names.matches(p.Name)
+		if byNumber || byName {
 			chosen = append(chosen, p)
 		}
 	}
+	missing = errors.Join(numbers.missing(notVisible), names.missing(notVisible))
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("%s: no such process is visible here", table.Clean(strings.Join(args, " ")))
+		return nil, nil, missing
 	}
-	return chosen, nil
+	return chosen, missing, nil
 }
+
+const notVisible = "no such process is visible here"
 
 // matches compares a name with a pattern, without regard to letter case.
 func matches(pattern, name string) bool {
@@ -66,7 +68,7 @@ func matches(pattern, name string) bool {
 }
 
 func getProcess(c *call, args []string) error {
-	all, err := c.processes(args)
+	all, missing, err := c.processes(args)
 	if err != nil {
 		return err
 	}
@@ -96,11 +98,14 @@ func getProcess(c *call, args []string) error {
 		t.Add(from0(p.Handles), bytesOf(p.Resident), secondsOf(p.CPU), p.PID, from0(p.Session), c.userOf(p), p.Name,
 			p.PPID, textOf(p.State), above0(p.Threads), bytesOf(p.Virtual), started, textOf(p.Path), textOf(p.Args), p.Kernel)
 	}
-	return c.write(t)
+	if err := c.write(t); err != nil {
+		return err
+	}
+	return missing
 }
 
 func taskList(c *call, args []string) error {
-	all, err := c.processes(args)
+	all, missing, err := c.processes(args)
 	if err != nil {
 		return err
 	}
@@ -118,7 +123,10 @@ func taskList(c *call, args []string) error {
 		}
 		t.Add(p.Name, p.PID, session, from0(p.Session), bytesOf(p.Resident))
 	}
-	return c.write(t)
+	if err := c.write(t); err != nil {
+		return err
+	}
+	return missing
 }
 
 func (c *call) userOf(p procfs.Process) any {

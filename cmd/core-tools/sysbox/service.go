@@ -91,15 +91,20 @@ func getService(c *call, args []string) error {
 		return err
 	}
 	var chosen []service
+	names := seek(args)
 	for _, s := range all {
-		if len(args) == 0 || anyMatches(args, s.Name) || anyMatches(args, shortName(s.Name)) || anyMatches(args, s.DisplayName) {
+		if names.matches(s.Name, shortName(s.Name), s.DisplayName) {
 			chosen = append(chosen, s)
 		}
 	}
-	if len(args) > 0 && len(chosen) == 0 {
-		return fmt.Errorf("%s: no such service", table.Clean(strings.Join(args, " ")))
+	missing := names.missing("no such service")
+	if missing != nil && len(chosen) == 0 {
+		return missing
 	}
-	return c.writeServices(chosen)
+	if err := c.writeServices(chosen); err != nil {
+		return err
+	}
+	return missing
 }
 
 // shortName leaves out the ending of a unit that is a service.

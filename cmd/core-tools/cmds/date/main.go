@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	_ "time/tzdata" // the image has no other; of all commands in this one's program
 
 	"coretools.silo/getopt"
 )
