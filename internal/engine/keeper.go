@@ -137,7 +137,11 @@ func (e *Engine) upgradeKeeper(ctx context.Context, k *remote.Keeper, socket str
 	for range 500 {
 		next, err := remote.Dial(socket)
 		if err == nil {
-			if h, err := next.Hello(ctx); err == nil && h.Build == version.Build() {
+			if h, err := next.Hello(ctx); err == nil { // the request before has ended with the old program
+				if h.Version != wire.Version {
+					next.Close()
+					return nil, fmt.Errorf("upgrade silo-keeper: the one in %s is of build %s and speaks version %d, silod %d: install both of one build", e.o.BinDir, h.Build, h.Version, wire.Version)
+				}
 				e.log.Info("silo-keeper upgraded in place", "build", h.Build, "containers", len(h.Containers))
 				return next, nil
 			}

@@ -1,8 +1,8 @@
 // Package argfix lets people write the arguments of u-root's commands as they
 // are used to. Those commands read flags with Go's flag package, which knows
-// neither bundled letters (ln -sf) nor a value that follows its letter at once
-// (head -n5). Commands of our own read such arguments themselves and are not
-// listed here.
+// neither bundled letters (uname -sr) nor a value that follows its letter at
+// once (truncate -s5). Commands of our own read such arguments themselves and
+// are not listed here.
 package argfix
 
 import (
@@ -14,21 +14,12 @@ import (
 // letters holds, for each command, the flags of one letter that are split, as
 // getopt writes them: a colon follows a letter that takes a value.
 var letters = map[string]string{
-	"cmp":      "lLs",
-	"comm":     "123h",
 	"dmesg":    "cr",
-	"ln":       "fivsLPrTt:",
-	"mkfifo":   "m:",
-	"mknod":    "m:",
 	"mount":    "rt:o:a",
 	"pidof":    "s",
-	"seq":      "s:f:w",
 	"truncate": "cs:r:",
-	"tty":      "s",
 	"umount":   "fl",
 	"uname":    "asnrvmpoid",
-	"uniq":     "cdufi",
-	"wc":       "lwcrb",
 	"which":    "a",
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type Set struct {
 	spec     string            // letters; a colon follows those with a value
 	long     map[string]string // long name to letter
 	values   map[byte][]string
+	order    []byte // the letters as they came
 	Operands []string
 	usage    string
 }
@@ -91,7 +93,7 @@ func (s *Set) readLong(word string, rest []string) ([]string, error) {
 		return nil, fmt.Errorf("unknown option --%s", name)
 	}
 	if !s.takesValue(letter[0]) {
-		s.values[letter[0]] = append(s.values[letter[0]], value)
+		s.add(letter[0], value)
 		return rest, nil
 	}
 	if !has {
@@ -100,14 +102,19 @@ func (s *Set) readLong(word string, rest []string) ([]string, error) {
 		}
 		value, rest = rest[0], rest[1:]
 	}
-	s.values[letter[0]] = append(s.values[letter[0]], value)
+	s.add(letter[0], value)
 	return rest, nil
+}
+
+func (s *Set) add(c byte, value string) {
+	s.values[c] = append(s.values[c], value)
+	s.order = append(s.order, c)
 }
 
 func (s *Set) readLetters(word string, rest []string) ([]string, error) {
 	// A number stands for the option '#', if there is one: head -5.
 	if strings.Trim(word, "0123456789") == "" && strings.Contains(s.spec, "#") {
-		s.values['#'] = append(s.values['#'], word)
+		s.add('#', word)
 		return rest, nil
 	}
 	for i := range len(word) {
@@ -116,7 +123,7 @@ func (s *Set) readLetters(word string, rest []string) ([]string, error) {
 			return nil, fmt.Errorf("unknown option -%c", c)
 		}
 		if !s.takesValue(c) {
-			s.values[c] = append(s.values[c], "")
+			s.add(c, "")
 			continue
 		}
 		value := word[i+1:]
@@ -126,7 +133,7 @@ func (s *Set) readLetters(word string, rest []string) ([]string, error) {
 			}
 			value, rest = rest[0], rest[1:]
 		}
-		s.values[c] = append(s.values[c], value)
+		s.add(c, value)
 		return rest, nil
 	}
 	return rest, nil
@@ -139,6 +146,17 @@ func (s *Set) takesValue(c byte) bool {
 
 // Has tells whether the option was given.
 func (s *Set) Has(c byte) bool { return len(s.values[c]) > 0 }
+
+// Last is that of the letters which was given last, or 0: for options of which
+// the later one wins.
+func (s *Set) Last(letters string) byte {
+	for _, c := range slices.Backward(s.order) {
+		if strings.IndexByte(letters, c) >= 0 {
+			return c
+		}
+	}
+	return 0
+}
 
 // Value is the last value of the option, or otherwise if it was not given.
 func (s *Set) Value(c byte, otherwise string) string {

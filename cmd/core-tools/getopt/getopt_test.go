@@ -2,6 +2,7 @@ package getopt
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -68,6 +69,18 @@ func TestDuration(t *testing.T) {
 	for _, word := range []string{"", "x", "-1", "5x"} {
 		if got, err := Duration(word); err == nil {
 			t.Errorf("Duration(%q) = %v, want an error", word, got)
+		}
+	}
+}
+
+func TestLast(t *testing.T) {
+	for args, want := range map[string]byte{"": 0, "-f": 'f', "-fi": 'i', "-if": 'f', "-i -f --each": 'i', "-n 5 -v": 'n', "-v": 0} {
+		s, err := Read("fivn:", map[string]string{"each": "i"}, strings.Fields(args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Last("fin"); got != want {
+			t.Errorf("%q: %q was last, want %q", args, got, want)
 		}
 	}
 }

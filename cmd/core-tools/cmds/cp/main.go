@@ -11,15 +11,16 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"coretools.silo/attr"
 	"coretools.silo/getopt"
 )
 
 var opt *getopt.Set
 
 func main() {
-	opt = getopt.Parse("rRafipPLHvdnTt:s", "cp [-rafipPLvnT] source ... target", map[string]string{
+	opt = getopt.Parse("rRafipPLHvdnTt:u", "cp [-rRafipPLHvdnuT] source ... target | cp [...] -t folder source ...", map[string]string{
 		"recursive": "r", "archive": "a", "force": "f", "interactive": "i", "verbose": "v", "no-clobber": "n",
-		"preserve": "p", "target-directory": "t", "no-dereference": "P", "dereference": "L",
+		"preserve": "p", "target-directory": "t", "no-dereference": "P", "dereference": "L", "update": "u", "no-target-directory": "T",
 	})
 	args := opt.Operands
 	target := opt.Value('t', "")
@@ -65,7 +66,7 @@ func copyAny(src, dst string, top bool, status *getopt.Status) {
 		case os.SameFile(info, was):
 			status.Note(fmt.Errorf("%s and %s are the same file", src, dst))
 			return
-		case opt.Has('n') && !was.IsDir(), opt.Has('i') && !was.IsDir() && !ask(dst):
+		case opt.Has('u') && !was.IsDir() && !info.ModTime().After(was.ModTime()), opt.Has('n') && !was.IsDir(), opt.Has('i') && !was.IsDir() && !ask(dst):
 			return
 		case was.IsDir() && !info.IsDir():
 			status.Note(fmt.Errorf("%s: a folder is in the way", dst))
@@ -109,19 +110,30 @@ func copyDir(src, dst string, info fs.FileInfo, status *getopt.Status) {
 		status.Note(fmt.Errorf("%s: cannot copy a folder into itself, %s", src, dst))
 		return
 	}
-	if err := os.Mkdir(dst, 0o700|info.Mode().Perm()); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := os.Mkdir(dst, 0o700|info.Mode().Perm())
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		status.Note(err)
 		return
 	}
+	made := err == nil
 	entries, err := os.ReadDir(src)
 	status.Note(err)
 	for _, e := range entries {
 		copyAny(filepath.Join(src, e.Name()), filepath.Join(dst, e.Name()), false, status)
 	}
-	if !keepAll() {
-		status.Note(os.Chmod(dst, info.Mode().Perm()&^umask()))
+	if made && !keepAll() {
+		status.Note(setMode(dst, info.Mode().Perm()&^umask()))
 	}
 	status.Note(keep(dst, info))
+}
+
+// setMode leaves a folder the set-group-id bit that its parent gave it.
+func setMode(dir string, perm fs.FileMode) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(dir, perm|info.Mode()&fs.ModeSetgid)
 }
 
 func umask() fs.FileMode {
@@ -174,20 +186,10 @@ func copySpecial(dst string, info fs.FileInfo) error {
 }
 
 // keep gives the copy the owner, mode and times of the original, as -p and -a
-// ask for. A user other than root cannot give files away, and need not.
+// ask for.
 func keep(dst string, info fs.FileInfo) error {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !keepAll() || !ok {
+	if !keepAll() {
 		return nil
 	}
-	if err := os.Lchown(dst, int(st.Uid), int(st.Gid)); err != nil && os.Geteuid() == 0 {
-		return err
-	}
-	if info.Mode()&fs.ModeSymlink != 0 {
-		return nil
-	}
-	if err := os.Chmod(dst, info.Mode()); err != nil {
-		return err
-	}
-	return os.Chtimes(dst, info.ModTime(), info.ModTime())
+	return attr.Keep(dst, info)
 }

@@ -12,16 +12,23 @@ import (
 	"coretools.silo/getopt"
 )
 
+// defaultPath is where commands are looked for without PATH.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 func main() {
 	opt := getopt.Parse("+i0u:C:", "env [-i0] [-u name] [-C folder] [name=value ...] [command [argument ...]]",
 		map[string]string{"ignore-environment": "i", "unset": "u", "chdir": "C", "null": "0"})
-	if opt.Has('i') {
+	args := opt.Operands
+	lone := len(args) > 0 && args[0] == "-" // the old way to write -i
+	if lone {
+		args = args[1:]
+	}
+	if lone || opt.Has('i') {
 		os.Clearenv()
 	}
 	for _, u := range opt.Values('u') {
 		_ = os.Unsetenv(u)
 	}
-	args := opt.Operands
 	for len(args) > 0 {
 		name, value, ok := strings.Cut(args[0], "=")
 		if !ok {
@@ -47,14 +54,26 @@ func main() {
 			fail(err, 125)
 		}
 	}
-	path, err := exec.LookPath(args[0])
+	vars := os.Environ()
+	path, err := find(args[0])
 	if err == nil {
-		err = syscall.Exec(path, args, os.Environ())
+		err = syscall.Exec(path, args, vars)
 	}
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
 		fail(fmt.Errorf("%s: not found", args[0]), 127)
 	}
 	fail(fmt.Errorf("%s: %w", args[0], err), 126)
+}
+
+// find looks for a command. What it sets is for the search alone: the command
+// gets the variables as they were.
+func find(name string) (string, error) {
+	if _, ok := os.LookupEnv("PATH"); !ok {
+		if err := os.Setenv("PATH", defaultPath); err != nil {
+			return "", err
+		}
+	}
+	return exec.LookPath(name)
 }
 
 func fail(err error, code int) {

@@ -5,8 +5,9 @@ package main
 import (
 	"fmt"
 	"os"
-	"strconv"
+	"syscall"
 
+	"coretools.silo/filemode"
 	"coretools.silo/getopt"
 )
 
@@ -15,13 +16,16 @@ func main() {
 	if len(opt.Operands) == 0 {
 		opt.Usage("no folder named")
 	}
-	mode, err := strconv.ParseUint(opt.Value('m', "0777"), 8, 12)
+	umask := syscall.Umask(0)
+	syscall.Umask(umask)
+	change, err := filemode.Parse(opt.Value('m', "777"))
 	if err != nil {
-		opt.Usage("-m %s: write an octal mode, as 755", opt.Value('m', ""))
+		opt.Usage("-m: %v", err)
 	}
+	mode := change.Apply(0o777, true, uint32(umask))
 	var status getopt.Status
 	for _, dir := range opt.Operands {
-		if err := makeDir(dir, opt.Has('p'), opt.Has('m'), uint32(mode)); err != nil {
+		if err := makeDir(dir, opt.Has('p'), opt.Has('m'), mode); err != nil {
 			status.Note(err)
 		} else if opt.Has('v') {
 			fmt.Printf("%s: made %s\n", getopt.Name(), dir)
@@ -45,15 +49,8 @@ func makeDir(dir string, parents, exact bool, mode uint32) error {
 	if err != nil || !exact {
 		return err
 	}
-	return os.Chmod(dir, os.FileMode(mode&0o777)|special(mode))
-}
-
-// special are the bits above the permissions as package os has them.
-func special(mode uint32) (m os.FileMode) {
-	for bit, as := range map[uint32]os.FileMode{0o4000: os.ModeSetuid, 0o2000: os.ModeSetgid, 0o1000: os.ModeSticky} {
-		if mode&bit != 0 {
-			m |= as
-		}
+	if err := syscall.Chmod(dir, mode); err != nil {
+		return &os.PathError{Op: "chmod", Path: dir, Err: err}
 	}
-	return m
+	return nil
 }

@@ -1,5 +1,6 @@
 // Command timeout runs a command and ends it after a time: timeout 5 sleep 10.
-// It exits 124 when the time was up, else as the command did.
+// It exits 124 when the time was up, or 137 if it took the signal KILL; else
+// as the command did.
 package main
 
 import (
@@ -65,14 +66,15 @@ func main() {
 
 func code(err error, timedOut bool) int {
 	var ee *exec.ExitError
-	if timedOut {
+	var ws syscall.WaitStatus
+	if errors.As(err, &ee) {
+		ws, _ = ee.Sys().(syscall.WaitStatus)
+	}
+	switch {
+	case timedOut && !(ws.Signaled() && ws.Signal() == syscall.SIGKILL):
 		return 124
-	}
-	if !errors.As(err, &ee) {
-		return 0
-	}
-	if ws, ok := ee.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+	case ws.Signaled():
 		return 128 + int(ws.Signal())
 	}
-	return ee.ExitCode()
+	return ws.ExitStatus()
 }
