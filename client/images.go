@@ -91,6 +91,11 @@ func (c *Client) ImageTag(ctx context.Context, source, repo, tag string) error {
 	return c.post(ctx, img(source, "/tag"), query("repo", repo, "tag", tag), nil, nil)
 }
 
+// ImagesPrune removes images without a name, or all that no container uses.
+func (c *Client) ImagesPrune(ctx context.Context, f Filters) (out image.PruneReport, err error) {
+	return out, c.post(ctx, "/images/prune", f.add(url.Values{}), nil, &out)
+}
+
 // ImageRemove takes a name away, and the image with its last one.
 func (c *Client) ImageRemove(ctx context.Context, ref string, force, noPrune bool) (out []image.DeleteResponse, err error) {
 	return out, c.call(ctx, "DELETE", img(ref, ""), query("force", flag(force), "noprune", flag(noPrune)), nil, &out)

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -210,4 +212,43 @@ func TestLinksOfProc(t *testing.T) {
 	if r := d.try("restart", "-t", "0", moved); r.code == 0 || !strings.Contains(r.err, "leads into /proc") {
 		t.Errorf("a mount over /proc/sys by a link: %+v", r)
 	}
+}
+
+// Images without a name go with a prune, those that are used stay, and so do
+// those that came with Silo; a whole `docker system prune` gets its answers.
+func TestImagePrune(t *testing.T) {
+	d := ownDaemon(t, 0)
+	layer := func(name string) string {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat(name, 100000)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		tar := filepath.Join(t.TempDir(), "root.tar")
+		mustTool(t, "tar", "-C", dir, "-cf", tar, ".")
+		return tar
+	}
+	first := d.silo("import", layer("one"), "moved:1")
+	d.silo("import", layer("two"), "moved:1") // the first has no name now
+	d.silo("import", layer("three"), "stays:1")
+	if list := d.silo("images", "-q", "--no-trunc", "--filter", "dangling=true"); list != first {
+		t.Errorf("without a name: %q, want %q", list, first)
+	}
+	out := d.silo("image", "prune", "-f")
+	want(t, "image prune", out, "deleted: "+first)
+	if strings.Contains(out, "reclaimed space: 0B") {
+		t.Errorf("nothing is reclaimed: %q", out)
+	}
+	user := d.silo("create", "stays:1", "/none")
+	var networks struct{ NetworksDeleted []string }
+	d.ask("POST", "/v1.44/networks/prune", "", &networks)
+	if len(networks.NetworksDeleted) > 0 {
+		t.Errorf("networks that are gone: %v", networks.NetworksDeleted)
+	}
+	want(t, "image prune --all", d.silo("image", "prune", "-af"), "untagged: moved:1")
+	left := strings.Fields(d.silo("images", "--format", "{{.Repository}}"))
+	slices.Sort(left)
+	if !slices.Equal(slices.Compact(left), []string{"core", "nano", "stays"}) {
+		t.Errorf("images that are left: %q", left)
+	}
+	d.silo("rm", user)
 }

@@ -33,7 +33,7 @@ var packages = map[string][]string{
 		"CreateRequest", "CreateResponse", "Summary", "InspectResponse", "StatsResponse", "TopResponse", "UpdateConfig", "UpdateResponse",
 		"WaitResponse", "WaitCondition", "ExecCreateRequest", "ExecCreateResponse", "ExecStartRequest", "ExecInspectResponse", "PruneReport", "DiskUsage",
 	},
-	"image":  {"Summary", "InspectResponse", "HistoryResponseItem", "DeleteResponse", "DiskUsage"},
+	"image":  {"Summary", "InspectResponse", "HistoryResponseItem", "DeleteResponse", "PruneReport", "DiskUsage"},
 	"system": {"Info", "VersionResponse", "DiskUsage"},
 	"volume": {"Volume", "ListResponse", "CreateRequest", "PruneReport", "DiskUsage"},
 }

@@ -102,6 +102,11 @@ type DeleteResponse struct {
 	Untagged string `json:"Untagged,omitempty"`
 }
 
+type PruneReport struct {
+	ImagesDeleted  []DeleteResponse
+	SpaceReclaimed uint64
+}
+
 type DiskUsage struct {
 	ActiveCount int64     `json:"ActiveCount,omitempty"`
 	Items       []Summary `json:"Items,omitempty"`

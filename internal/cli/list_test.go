@@ -98,6 +98,7 @@ func world(t *testing.T) *fake {
 		},
 		"POST /containers/prune":              container.PruneReport{ContainersDeleted: []string{"c1", "c2"}, SpaceReclaimed: 1500000},
 		"POST /volumes/prune":                 volume.PruneReport{},
+		"POST /images/prune":                  image.PruneReport{ImagesDeleted: []image.DeleteResponse{{Untagged: "app:1"}, {Deleted: "sha256:1"}}, SpaceReclaimed: 1500000},
 		"POST /volumes/create":                volume.Volume{Name: "data"},
 		"DELETE /images/*":                    []image.DeleteResponse{{Untagged: "core:latest"}, {Deleted: "sha256:1"}},
 		"GET /images/get":                     "TAR",
@@ -150,6 +151,7 @@ func TestCommands(t *testing.T) {
 		"life": {
 			"start web", "start job", "stop web gone", "stop -t 3 -s INT web", "restart web", "kill -s HUP web", "pause web", "unpause web", "rename web www",
 			"rm web gone", "rm -fv web gone", "update -m 64m --cpus 0.5 --restart on-failure:3 web", "container prune -f --filter until=24h", "container prune",
+			"image prune -af --filter label=a=b", "image prune",
 		},
 		"system": {
 			"doctor", "doctor --format {{.Name}}={{.Answer}}", "info", "info --format {{.NCPU}}", "version --format {{.Server.Version}}", "system df", "system df --format json",

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/volume"
 
@@ -87,6 +88,37 @@ func (s *Server) volumesPrune(w *response, r *request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, report)
+}
+
+func (s *Server) imagesPrune(w *response, r *request) error {
+	f, err := r.filters()
+	if err != nil {
+		return err
+	}
+	report, err := s.b.ImagesPrune(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, report)
+}
+
+// networksPrune removes nothing: the networks that there are stay. It is asked
+// for by `docker system prune`.
+func (s *Server) networksPrune(w *response, r *request) error {
+	f, err := r.filters()
+	if err != nil {
+		return err
+	}
+	if err := f.Validate("label", "label!", "until"); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, network.PruneReport{NetworksDeleted: []string{}})
+}
+
+// buildPrune removes nothing: no build keeps anything here. It ends `docker
+// system prune`.
+func (s *Server) buildPrune(w *response, _ *request) error {
+	return writeJSON(w, http.StatusOK, build.CachePruneReport{CachesDeleted: []string{}})
 }
 
 // withFilter adds a value without changing f.

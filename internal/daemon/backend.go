@@ -95,6 +95,7 @@ type Images interface {
 	ImageInspect(ctx context.Context, ref string) (image.InspectResponse, error)
 	ImageHistory(ctx context.Context, ref string) ([]image.HistoryResponseItem, error)
 	ImagePull(ctx context.Context, ref, platform string, auth *registry.AuthConfig, p Progress) error
+	ImagesPrune(ctx context.Context, f filter.Args) (image.PruneReport, error)
 	// ImageTags lists the tags of a repository of a registry.
 	ImageTags(ctx context.Context, ref string, auth *registry.AuthConfig) ([]string, error)
 	ImagePush(ctx context.Context, ref, platform string, auth *registry.AuthConfig, p Progress) error

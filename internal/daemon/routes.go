@@ -64,6 +64,7 @@ var routes = []route{
 	{get, "/images/get", (*Server).imagesSave, read},
 	{post, "/images/create", (*Server).imageCreate, write},
 	{post, "/images/load", (*Server).imageLoad, write},
+	{post, "/images/prune", (*Server).imagesPrune, write},
 	{get, "/images/{name}/json", (*Server).imageInspect, read},
 	{get, "/images/{name}/history", (*Server).imageHistory, read},
 	{get, "/images/{name}/get", (*Server).imageSave, read},
@@ -71,7 +72,9 @@ var routes = []route{
 	{post, "/images/{name}/tag", (*Server).imageTag, write},
 	{del, "/images/{name}", (*Server).imageRemove, write},
 
+	{post, "/build/prune", (*Server).buildPrune, write},
 	{get, "/networks", (*Server).networkList, read},
+	{post, "/networks/prune", (*Server).networksPrune, write},
 	{get, "/networks/{id}", (*Server).networkInspect, read},
 
 	{get, "/volumes", (*Server).volumeList, read},

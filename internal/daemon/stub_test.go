@@ -210,6 +210,10 @@ func (b *stub) ImagePull(ctx context.Context, ref, platform string, a *registry.
 	return b.note("ImagePull", ref, platform, a)
 }
 
+func (b *stub) ImagesPrune(_ context.Context, f filter.Args) (image.PruneReport, error) {
+	return image.PruneReport{}, b.note("ImagesPrune", f)
+}
+
 func (b *stub) ImageTags(_ context.Context, ref string, a *registry.AuthConfig) ([]string, error) {
 	return []string{"1", "2"}, b.note("ImageTags", ref, a)
 }
