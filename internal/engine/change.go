@@ -31,6 +31,9 @@ func (e *Engine) ContainerRename(ctx context.Context, ref, name string) error {
 		return ctx.Err()
 	}
 	defer c.unlock()
+	if err := c.changeable(ref); err != nil {
+		return err
+	}
 	old := c.record()
 	e.mu.Lock()
 	if other := e.names[name]; other != "" {
@@ -56,15 +59,47 @@ func (e *Engine) ContainerRename(ctx context.Context, ref, name string) error {
 		return err
 	}
 	if ep := c.state().Endpoint; ep != nil {
-		e.net.SetNames(next.ID, ep.IP, name, next.ID[:12])
+		e.net.SetNames(next.ID, ep.IP, knownNames(&next)...)
 	}
 	e.emit(c, events.ActionRename, map[string]string{"oldName": "/" + old.Name})
 	return nil
 }
 
+// changeable refuses a container that was removed while the lock of its life
+// was waited for, and one whose record is damaged. The caller holds the lock.
+func (c *Container) changeable(ref string) error {
+	switch c.state().State {
+	case container.StateRemoving:
+		return errs.NotFoundf("No such container: %s", ref)
+	case container.StateDead:
+		return errs.Conflictf("container %s is broken: %s", ref, c.broken())
+	}
+	return nil
+}
+
+// checkUpdate refuses what an update cannot change.
+func checkUpdate(u container.UpdateConfig) error {
+	for _, x := range []struct {
+		set  bool
+		name string
+	}{
+		{len(u.Ulimits) > 0, "Ulimits"},
+		{len(u.Devices) > 0, "Devices"},
+		{u.CgroupParent != "", "CgroupParent"},
+	} {
+		if x.set {
+			return errs.Invalidf("update: %s cannot be changed: make a new container", x.name)
+		}
+	}
+	return checkUnsupported(&container.HostConfig{Resources: u.Resources})
+}
+
 // ContainerUpdate changes limits and the restart policy, live.
 func (e *Engine) ContainerUpdate(ctx context.Context, ref string, u container.UpdateConfig) (container.UpdateResponse, error) {
 	none := container.UpdateResponse{Warnings: []string{}}
+	if err := checkUpdate(u); err != nil {
+		return none, err
+	}
 	c, err := e.find(ref)
 	if err != nil {
 		return none, err
@@ -73,6 +108,9 @@ func (e *Engine) ContainerUpdate(ctx context.Context, ref string, u container.Up
 		return none, ctx.Err()
 	}
 	defer c.unlock()
+	if err := c.changeable(ref); err != nil {
+		return none, err
+	}
 	old := c.record()
 	host := *old.HostConfig
 	if u.RestartPolicy.Name != "" {
@@ -83,9 +121,6 @@ func (e *Engine) ContainerUpdate(ctx context.Context, ref string, u container.Up
 			return none, errs.Conflictf("Restart policy cannot be updated because AutoRemove is enabled for the container")
 		}
 		host.RestartPolicy = u.RestartPolicy
-	}
-	if err := checkUnsupported(&container.HostConfig{Resources: u.Resources}); err != nil {
-		return none, err
 	}
 	mergeResources(&host.Resources, u.Resources)
 	limits := resources(&host)

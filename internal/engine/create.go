@@ -83,7 +83,7 @@ func (e *Engine) plan(o CreateOptions, img image.Image) (*configRecord, []string
 	if mode != "nat" && mode != "none" && (len(host.PortBindings) > 0 || host.PublishAllPorts) {
 		return nil, nil, errs.Invalidf("ports cannot be published with the network %s: leave out -p and -P", mode)
 	}
-	ip, mac, err := endpointWishes(mode, o.NetworkingConfig)
+	wish, err := endpointWishes(mode, o.NetworkingConfig)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,7 +98,7 @@ func (e *Engine) plan(o CreateOptions, img image.Image) (*configRecord, []string
 	}
 	rec := &configRecord{
 		Format: recordFormat, Name: o.Name, Created: time.Now().UTC(), ImageID: img.ID, ImageName: o.Config.Image, DiskSize: size,
-		PID: pid, Config: &cfg, HostConfig: &host, IP: ip, MAC: mac,
+		PID: pid, Config: &cfg, HostConfig: &host, IP: wish.ip, MAC: wish.mac, Aliases: wish.aliases,
 	}
 	if _, err := capabilities(&host); err != nil {
 		return nil, nil, err
@@ -147,6 +147,9 @@ func (e *Engine) defaults(r *configRecord) error {
 		h.IpcMode = container.IPCModePrivate
 	}
 	for _, l := range h.Ulimits {
+		if l == nil {
+			return errs.Invalidf("invalid ulimit: an entry of Ulimits is null")
+		}
 		if _, ok := ulimitTypes[l.Name]; !ok {
 			return errs.Invalidf("invalid ulimit type: %s", l.Name)
 		}

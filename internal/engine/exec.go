@@ -29,6 +29,8 @@ type execution struct {
 	begun chan struct{}
 	// quiet ones are Silo's own: no event tells of them.
 	quiet bool
+	// untold ones have had no event of their start, and get none of their end.
+	untold bool
 	// tool is run from the image core, whatever image the container has.
 	tool bool
 }
@@ -51,7 +53,7 @@ func (e *Engine) ExecCreate(_ context.Context, ref string, r container.ExecCreat
 	if _, err := detachKeys(r.DetachKeys, r.Tty); err != nil {
 		return "", err
 	}
-	x := &execution{id: newID(), c: c, req: r, done: make(chan struct{}), begun: make(chan struct{})}
+	x := &execution{id: newID(), c: c, req: r, done: make(chan struct{}), begun: make(chan struct{}), untold: true}
 	e.mu.Lock()
 	e.forgetOldExecs(c)
 	e.execs[x.id] = x
@@ -194,7 +196,7 @@ func (e *Engine) prepareExec(id string, o ExecStartOptions) (*execution, wire.Ex
 
 func (e *Engine) runExec(ctx context.Context, x *execution, req wire.Exec, fd *linux.FD) error {
 	defer close(x.begun)
-	x.emit(events.ActionExecStart) // before its end
+	x.tellStart() // before its end
 	s, err := e.runProgram(context.WithoutCancel(ctx), x, req, fd)
 	if err != nil {
 		code := 126
@@ -218,32 +220,41 @@ func (x *execution) emit(action events.Action) {
 	x.c.e.emit(x.c, events.Action(string(action)+": "+strings.Join(x.req.Cmd, " ")), map[string]string{"execID": x.id})
 }
 
-// finish notes an exec's end; false if it is known already.
-func (x *execution) finish(code int) bool {
+// tellStart tells of an exec's start, unless it has ended with its container
+// before it could.
+func (x *execution) tellStart() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.code == nil {
+		x.untold = false
+		x.emit(events.ActionExecStart)
+	}
+}
+
+// finish notes an exec's end, of which it tells once. It tells with the lock
+// held: when endExecs has come by, every end has been told, by whomever.
+func (x *execution) finish(code int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.code != nil {
-		return false
+		return
 	}
 	x.code = &code
+	if !x.quiet && !x.untold {
+		x.c.e.emit(x.c, events.ActionExecDie, map[string]string{"execID": x.id, "exitCode": itoa(code)})
+	}
 	close(x.done)
-	return true
 }
 
-// execSeen notes an exec's end.
+// execSeen notes an exec's end as the keeper told it.
 func (e *Engine) execSeen(o wire.Exit) {
 	if x, err := e.findExec(o.Exec); err == nil {
-		if !x.finish(o.Code) {
-			return
-		}
-		if x.quiet {
-			return
-		}
-		e.emit(x.c, events.ActionExecDie, map[string]string{"execID": o.Exec, "exitCode": itoa(o.Code)})
+		x.finish(o.Code)
 	}
 }
 
-// endExecs ends the record of every exec of a container that has ended.
+// endExecs ends every exec of a container that has ended. The keeper may tell
+// of their ends later, or not at all.
 func (e *Engine) endExecs(c *Container) {
 	e.mu.Lock()
 	var list []*execution

@@ -63,6 +63,7 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	if oom {
 		e.emit(c, events.ActionOOM, nil)
 	}
+	e.endExecs(c) // before: what runs in a container ends with it
 	e.emit(c, events.ActionDie, map[string]string{"exitCode": strconv.Itoa(x.Code), "execDuration": strconv.Itoa(int(ran.Seconds()))})
 	e.fault("end: noted")
 	e.endpointGone(c, b)
@@ -70,7 +71,6 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 		e.emitNetwork(c, events.ActionDisconnect)
 	}
 	e.fault("end: unpublished")
-	e.endExecs(c)
 	close(exited)
 	tell()
 	if remove {

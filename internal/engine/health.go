@@ -175,9 +175,11 @@ func (e *Engine) probe(ctx context.Context, c *Container, test []string, timeout
 	x.req.Cmd = test
 	o, err := e.startOwn(ctx, x, "", cmd, wire.Attach{Stdout: true, Stderr: true})
 	if err != nil {
+		x.finish(126) // its start has been told
 		return fail(-1, err.Error())
 	}
 	defer o.close()
+	defer x.finish(137) // of one that is ended here: once closed, its end is not heard of
 	text := collect(o.out)
 	select {
 	case <-x.done:

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -12,10 +13,12 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 
 	agent "silo/internal/agent/wire"
 	"silo/internal/cgroup"
 	"silo/internal/errs"
+	"silo/internal/filter"
 	"silo/internal/linux"
 )
 
@@ -150,12 +153,13 @@ func (e *Engine) measure(c *Container) (container.StatsResponse, error) {
 	r := c.record()
 	s := container.StatsResponse{ID: r.ID, Name: "/" + r.Name, OSType: "linux", Read: time.Now()}
 	c.mu.Lock()
-	b, removing := c.box, c.st.State == container.StateRemoving
+	b, state := c.box, c.st.State
 	c.mu.Unlock()
-	if removing {
+	if state == container.StateRemoving {
 		return s, errs.NotFoundf("No such container: %s", r.Name)
 	}
-	if b == nil || b.group == nil {
+	// A sandbox may be parked for one that has not been started.
+	if b == nil || b.group == nil || state != container.StateRunning && state != container.StatePaused {
 		return s, nil // as Docker shows one that does not run: zeros
 	}
 	g, err := b.group.Stats()
@@ -199,6 +203,76 @@ func blkio(list []cgroup.BlkioEntry) []container.BlkioStatEntry {
 	out := []container.BlkioStatEntry{} // clients go through it without a look at null
 	for _, x := range list {
 		out = append(out, container.BlkioStatEntry{Major: x.Major, Minor: x.Minor, Op: x.Op, Value: x.Value})
+	}
+	return out
+}
+
+// onNetwork applies the filter network: a name, an id or the beginning of one.
+func (e *Engine) onNetwork(f filter.Args, r *configRecord) bool {
+	names := networkNames(r)
+	if anyMatch(f, "network", names) {
+		return true
+	}
+	id := e.networkID(names[0])
+	return !r.HostConfig.NetworkMode.IsContainer() && slices.ContainsFunc(f["network"], func(s string) bool { return s != "" && strings.HasPrefix(id, s) })
+}
+
+// networkNames are what a network may be called in a filter: nat is what
+// Docker calls bridge.
+func networkNames(r *configRecord) []string {
+	mode := string(r.HostConfig.NetworkMode)
+	if mode == "nat" {
+		return []string{mode, "bridge"}
+	}
+	return []string{mode}
+}
+
+// portFilter compiles the filters publish and expose.
+func portFilter(f filter.Args) (func(*configRecord, stateRecord) bool, error) {
+	publish, err := portRanges(f, "publish")
+	if err != nil {
+		return nil, err
+	}
+	expose, err := portRanges(f, "expose")
+	return func(r *configRecord, st stateRecord) bool {
+		return anyWithin(publish, publishedPorts(r, st)) && anyWithin(expose, slices.Collect(maps.Keys(r.Config.ExposedPorts)))
+	}, err
+}
+
+// portRanges reads the ports of a filter.
+func portRanges(f filter.Args, key string) (out []network.PortRange, err error) {
+	for _, s := range f[key] {
+		r, err := network.ParsePortRange(s)
+		if err != nil || !slices.Contains([]network.IPProtocol{network.TCP, network.UDP, network.SCTP}, r.Proto()) || strings.HasSuffix(s, "/") {
+			return nil, errs.Invalidf("invalid filter '%s=%s': give PORT[/PROTOCOL] or FIRST-LAST[/PROTOCOL], the protocol tcp, udp or sctp", key, s)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// anyWithin tells whether one of ports lies in one of ranges; yes if there are
+// no ranges.
+func anyWithin(ranges []network.PortRange, ports []network.Port) bool {
+	return len(ranges) == 0 || slices.ContainsFunc(ports, func(p network.Port) bool {
+		return slices.ContainsFunc(ranges, func(r network.PortRange) bool {
+			return r.Proto() == p.Proto() && r.Start() <= p.Num() && p.Num() <= r.End()
+		})
+	})
+}
+
+// publishedPorts are the ports by which the filter publish finds a container:
+// those inside, as in Docker, and those of the host.
+func publishedPorts(r *configRecord, st stateRecord) []network.Port {
+	out := slices.Collect(maps.Keys(r.HostConfig.PortBindings))
+	if st.Endpoint != nil {
+		for _, m := range st.Endpoint.Ports {
+			for _, number := range []uint16{m.ContainerPort, m.HostPort} {
+				if p, ok := network.PortFrom(number, network.IPProtocol(m.Proto)); ok {
+					out = append(out, p)
+				}
+			}
+		}
 	}
 	return out
 }

@@ -36,10 +36,14 @@ func (e *Engine) resolveMounts(c *container.Config, h *container.HostConfig) (ou
 		}
 		out = append(out, m)
 	}
+	labels := map[string]map[string]string{} // by target
 	for _, spec := range h.Mounts {
 		m, err := parseMount(spec)
 		if err != nil {
 			return nil, made, err
+		}
+		if o := spec.VolumeOptions; o != nil {
+			labels[path.Clean(m.Target)] = o.Labels
 		}
 		out = append(out, m)
 	}
@@ -61,7 +65,7 @@ func (e *Engine) resolveMounts(c *container.Config, h *container.HostConfig) (ou
 		if err := checkTarget(m, seen); err != nil {
 			return nil, made, err
 		}
-		created, err := e.resolveSource(m)
+		created, err := e.resolveSource(m, labels[m.Target])
 		if created {
 			made = append(made, m.Name)
 		}
@@ -106,8 +110,9 @@ func checkTarget(m *mountRecord, seen map[string]bool) error {
 	return nil
 }
 
-// resolveSource checks a bind's source, or finds or makes a volume.
-func (e *Engine) resolveSource(m *mountRecord) (created bool, err error) {
+// resolveSource checks a bind's source, or finds a volume or makes it with
+// labels.
+func (e *Engine) resolveSource(m *mountRecord, labels map[string]string) (created bool, err error) {
 	switch m.Type {
 	case "bind":
 		if _, err := os.Stat(m.Source); err != nil {
@@ -117,7 +122,7 @@ func (e *Engine) resolveSource(m *mountRecord) (created bool, err error) {
 		if m.Name == "" {
 			m.Name, m.Anon = newID(), true
 		}
-		v, created, err := e.volumes.ensure(m.Name, m.Anon)
+		v, created, err := e.volumes.create(m.Name, labels, m.Anon)
 		if err != nil {
 			return false, err
 		}
@@ -197,8 +202,12 @@ func parseMount(s mount.Mount) (mountRecord, error) {
 				}
 			}
 			m.NonRec = o.NonRecursive
-			if o.ReadOnlyForceRecursive || o.ReadOnlyNonRecursive {
-				return bad("ReadOnlyForceRecursive and ReadOnlyNonRecursive are not supported: read-only is recursive")
+			if o.ReadOnlyNonRecursive {
+				return bad("ReadOnlyNonRecursive is not supported: read-only is recursive")
+			}
+			// bindMount has the kernel do it for all mounts below, or fails.
+			if o.ReadOnlyForceRecursive && !s.ReadOnly {
+				return bad("ReadOnlyForceRecursive needs ReadOnly")
 			}
 		}
 	case mount.TypeVolume:

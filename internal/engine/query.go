@@ -107,6 +107,10 @@ func (e *Engine) listFilter(f filter.Args) (func(*Container, *configRecord, stat
 			return nil, errs.Invalidf("invalid filter 'health=%s'", s)
 		}
 	}
+	matchPorts, err := portFilter(f)
+	if err != nil {
+		return nil, err
+	}
 	task, err := f.Bool("is-task", false)
 	if err != nil {
 		return nil, err
@@ -131,7 +135,7 @@ func (e *Engine) listFilter(f filter.Args) (func(*Container, *configRecord, stat
 		}
 		return f.Exact("status", string(st.State)) && f.Prefix("id", r.ID) && f.Name("name", r.Name) && f.Labels(r.Config.Labels) &&
 			f.Exact("isolation", string(r.HostConfig.Isolation)) && f.Exact("health", string(c.healthStatus())) &&
-			anyMatch(f, "network", networkNames(r)) && anyMatch(f, "volume", volumeNames(r)) && anyMatch(f, "publish", publishedPorts(st)) && anyMatch(f, "expose", exposedPorts(r))
+			e.onNetwork(f, r) && anyMatch(f, "volume", volumeNames(r)) && matchPorts(r, st)
 	}, nil
 }
 
@@ -139,35 +143,9 @@ func anyMatch(f filter.Args, key string, have []string) bool {
 	return len(f[key]) == 0 || slices.ContainsFunc(have, func(s string) bool { return f.Exact(key, s) })
 }
 
-// networkNames are what a network may be called in a filter: nat is what
-// Docker calls bridge.
-func networkNames(r *configRecord) []string {
-	mode := string(r.HostConfig.NetworkMode)
-	if mode == "nat" {
-		return []string{mode, "bridge"}
-	}
-	return []string{mode}
-}
-
 func volumeNames(r *configRecord) (out []string) {
 	for _, m := range r.Mounts {
 		out = append(out, m.Name, m.Source, m.Target)
-	}
-	return out
-}
-
-func publishedPorts(st stateRecord) (out []string) {
-	if st.Endpoint != nil {
-		for _, p := range st.Endpoint.Ports {
-			out = append(out, strconv.Itoa(int(p.HostPort)), strconv.Itoa(int(p.HostPort))+"/"+p.Proto)
-		}
-	}
-	return out
-}
-
-func exposedPorts(r *configRecord) (out []string) {
-	for p := range r.Config.ExposedPorts {
-		out = append(out, p.String(), p.Port())
 	}
 	return out
 }
@@ -254,9 +232,17 @@ func ports(r *configRecord, st stateRecord) []container.PortSummary {
 	return out
 }
 
+// mountAsked tells whether --mount asks for something at target.
+func mountAsked(r *configRecord, target string) bool {
+	return slices.ContainsFunc(r.HostConfig.Mounts, func(m mount.Mount) bool { return path.Clean(m.Target) == target })
+}
+
 func mountPoints(r *configRecord) []container.MountPoint {
 	out := []container.MountPoint{}
 	for _, m := range r.Mounts {
+		if m.Type == "tmpfs" && !mountAsked(r, m.Target) {
+			continue // of --tmpfs: HostConfig.Tmpfs shows it
+		}
 		p := container.MountPoint{Type: mount.Type(m.Type), Name: m.Name, Source: m.Source, Destination: m.Target, Mode: m.Mode, RW: !m.ReadOnly}
 		if m.Type == "volume" {
 			p.Driver = "local"
@@ -278,7 +264,7 @@ func (e *Engine) networks(r *configRecord, st stateRecord) map[string]*network.E
 	default:
 		return map[string]*network.EndpointSettings{}
 	}
-	s := &network.EndpointSettings{NetworkID: e.networkID("nat"), DNSNames: []string{r.Name, r.ID[:min(12, len(r.ID))]}}
+	s := &network.EndpointSettings{NetworkID: e.networkID("nat"), Aliases: r.Aliases, DNSNames: knownNames(r)}
 	if r.IP != "" {
 		if ip, err := netip.ParseAddr(r.IP); err == nil {
 			s.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: ip}

@@ -35,7 +35,8 @@ type configRecord struct {
 	Config     *container.Config
 	HostConfig *container.HostConfig
 	Mounts     []mountRecord
-	IP, MAC    string // asked for
+	IP, MAC    string   // asked for
+	Aliases    []string `json:",omitempty"` // further names on the network
 }
 
 // stateRecord is state.json: what became of it. It is written behind; for a

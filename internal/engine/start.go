@@ -355,14 +355,14 @@ func (e *Engine) hosts(r *configRecord, ep *network.Endpoint) string {
 	var b strings.Builder
 	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
 	for _, x := range r.HostConfig.ExtraHosts {
-		name, addr, ok := strings.Cut(x, ":")
-		if !ok {
-			name, addr, _ = strings.Cut(x, "=")
+		name, addr, err := extraHost(x)
+		if err != nil {
+			continue // of a record from before such were refused
 		}
-		if addr == "host-gateway" {
+		if addr == hostGateway {
 			addr = e.net.Gateway().String()
 		}
-		fmt.Fprintf(&b, "%s\t%s\n", strings.Trim(addr, "[]"), name)
+		fmt.Fprintf(&b, "%s\t%s\n", addr, name)
 	}
 	if ep != nil {
 		names := hostname(r)
@@ -423,10 +423,10 @@ func publishList(r *configRecord) ([]network.PortMapping, error) {
 	for port, list := range r.HostConfig.PortBindings {
 		for _, bind := range list {
 			if bind.HostIP.IsValid() && bind.HostIP.Is6() {
-				if bind.HostIP.IsUnspecified() {
-					continue // "[::]" beside "0.0.0.0": the network nat is IPv4
+				if bind.HostIP.IsUnspecified() && besideIPv4(list, bind.HostPort) {
+					continue // clients ask for both where none was named
 				}
-				return nil, errs.New(errs.NotSupported, "publish on %s: the network nat is IPv4", bind.HostIP)
+				return nil, errs.New(errs.NotSupported, "publish on %q: the network nat is IPv4: give an IPv4 address, or none", bind.HostIP)
 			}
 			if err := add(string(port.Proto()), port.Num(), bind.HostIP, bind.HostPort); err != nil {
 				return nil, err
@@ -475,10 +475,11 @@ func (e *Engine) publish(ctx context.Context, r *configRecord, b *sandbox) error
 }
 
 // knownNames are the names by which containers find each other.
-func knownNames(r *configRecord) []string {
-	names := []string{r.Name, r.ID[:12]}
-	if r.Config.Hostname != "" {
-		names = append(names, r.Config.Hostname)
+func knownNames(r *configRecord) (names []string) {
+	for _, name := range slices.Concat([]string{r.Name}, r.Aliases, []string{r.ID[:min(12, len(r.ID))], r.Config.Hostname}) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

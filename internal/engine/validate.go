@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -74,8 +76,8 @@ func (e *Engine) checkConfig(c *container.Config, h *container.HostConfig) error
 	if _, err := logfile.ParseOptions(h.LogConfig.Config); err != nil {
 		return err
 	}
-	if c.Hostname != "" && (len(c.Hostname) > 64 || strings.ContainsAny(c.Hostname, "/ \x00\n")) {
-		return errs.Invalidf("invalid hostname %q: at most 64 letters, digits, '-' and '.'", c.Hostname)
+	if err := checkHosts(c, h); err != nil {
+		return err
 	}
 	if c.WorkingDir != "" && !path.IsAbs(c.WorkingDir) {
 		return errs.Invalidf("the working directory '%s' is invalid, it needs to be an absolute path", c.WorkingDir)
@@ -115,9 +117,25 @@ func (e *Engine) checkConfig(c *container.Config, h *container.HostConfig) error
 	return resources(h).Validate(e.cgroups)
 }
 
+// checkHosts checks what is to stand in /etc/hosts.
+func checkHosts(c *container.Config, h *container.HostConfig) error {
+	if c.Hostname != "" && (len(c.Hostname) > 64 || strings.ContainsAny(c.Hostname, "/ \x00\n")) {
+		return errs.Invalidf("invalid hostname %q: at most 64 letters, digits, '-' and '.'", c.Hostname)
+	}
+	for _, x := range h.ExtraHosts {
+		if _, _, err := extraHost(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func checkHealth(h *container.HealthConfig) error {
 	if h == nil {
 		return nil
+	}
+	if len(h.Test) > 0 && !slices.Contains([]string{"", "NONE", "CMD", "CMD-SHELL"}, h.Test[0]) {
+		return errs.Invalidf("Test in Healthcheck begins with %q: give NONE, CMD or CMD-SHELL", h.Test[0])
 	}
 	for _, d := range []struct {
 		name  string
@@ -198,35 +216,120 @@ func networkMode(h *container.HostConfig) (string, error) {
 	}
 }
 
-// endpointWishes reads --ip and --mac-address.
-func endpointWishes(mode string, n *network.NetworkingConfig) (ip, mac string, err error) {
+// wishes are what a request asks of its container's place in the network.
+type wishes struct {
+	ip, mac string
+	aliases []string
+}
+
+// endpointWishes reads --ip, --mac-address and --network-alias.
+func endpointWishes(mode string, n *network.NetworkingConfig) (w wishes, err error) {
 	if n == nil {
-		return "", "", nil
+		return w, nil
 	}
 	for name, ep := range n.EndpointsConfig {
 		if m, err := networkMode(&container.HostConfig{NetworkMode: container.NetworkMode(name)}); err != nil || m != mode {
-			return "", "", errs.Invalidf("network %s: a container is on one network, here %s", name, mode)
+			return w, errs.Invalidf("network %s: a container is on one network, here %s", name, mode)
 		}
 		if ep == nil {
 			continue
 		}
+		if err := checkEndpoint(name, ep); err != nil {
+			return w, err
+		}
 		if ep.IPAMConfig != nil && ep.IPAMConfig.IPv4Address.IsValid() {
-			ip = ep.IPAMConfig.IPv4Address.String()
+			w.ip = ep.IPAMConfig.IPv4Address.String()
 		}
 		if len(ep.MacAddress) > 0 {
-			mac = net.HardwareAddr(ep.MacAddress).String()
+			w.mac = net.HardwareAddr(ep.MacAddress).String()
 		}
-		if len(ep.Links) > 0 || len(ep.DriverOpts) > 0 {
-			return "", "", errs.New(errs.NotSupported, "not supported: links and driver options of a network")
+		w.aliases = append(w.aliases, ep.Aliases...)
+	}
+	if mode != "nat" {
+		if w.ip != "" || w.mac != "" {
+			return w, errs.Invalidf("--ip and --mac-address need the network nat, not %s", mode)
 		}
-	}
-	if (ip != "" || mac != "") && mode != "nat" {
-		return "", "", errs.Invalidf("--ip and --mac-address need the network nat, not %s", mode)
-	}
-	if ip != "" {
-		if a, err := netip.ParseAddr(ip); err != nil || !a.Is4() {
-			return "", "", errs.Invalidf("invalid IPv4 address %q", ip)
+		if len(w.aliases) > 0 {
+			return w, errs.Invalidf("network-scoped alias is supported only for containers in the network nat, not %s", mode)
 		}
 	}
-	return ip, mac, nil
+	if w.ip != "" {
+		if a, err := netip.ParseAddr(w.ip); err != nil || !a.Is4() {
+			return w, errs.Invalidf("invalid IPv4 address %q", w.ip)
+		}
+	}
+	return w, nil
+}
+
+// checkEndpoint refuses what no network can do. Fields that only tell of an
+// endpoint, such as Gateway, come back from clients that copy what inspect
+// shows, and are passed over.
+func checkEndpoint(name string, ep *network.EndpointSettings) error {
+	if len(ep.Links) > 0 || len(ep.DriverOpts) > 0 {
+		return errs.New(errs.NotSupported, "not supported: links and driver options of a network")
+	}
+	if ep.GwPriority != 0 {
+		return errs.Invalidf("network %s: GwPriority %d is not supported: a container is on one network", name, ep.GwPriority)
+	}
+	if ipam := ep.IPAMConfig; ipam != nil {
+		if ipam.IPv6Address.IsValid() {
+			return errs.Invalidf("network %s: IPv6Address %q is not supported: silo's networks are IPv4", name, ipam.IPv6Address)
+		}
+		if len(ipam.LinkLocalIPs) > 0 {
+			return errs.Invalidf("network %s: LinkLocalIPs %q are not supported: a container has one address", name, ipam.LinkLocalIPs)
+		}
+	}
+	for _, alias := range ep.Aliases {
+		if !resolvable(alias) {
+			return errs.Invalidf("network %s: alias %q: give a name as DNS has them, labels of 1 to 63 characters", name, alias)
+		}
+	}
+	return nil
+}
+
+// resolvable tells whether the resolver can answer for a name.
+func resolvable(name string) bool {
+	if len(name) > 253 || !hostsWord(name) {
+		return false
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
+		if label == "" || len(label) > 63 {
+			return false
+		}
+	}
+	return true
+}
+
+// hostsWord tells whether a name is one word in /etc/hosts, and no comment.
+func hostsWord(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == '#' || r == unicode.ReplacementChar || unicode.IsSpace(r) || unicode.IsControl(r)
+	})
+}
+
+// hostGateway stands for the address of the host in --add-host.
+const hostGateway = "host-gateway"
+
+// extraHost reads NAME:ADDRESS or NAME=ADDRESS of --add-host.
+func extraHost(s string) (name, addr string, err error) {
+	name, addr, ok := strings.Cut(s, "=")
+	if !ok {
+		name, addr, _ = strings.Cut(s, ":") // the rest may be IPv6
+	}
+	if inner, ok := strings.CutPrefix(addr, "["); ok && strings.HasSuffix(inner, "]") {
+		addr = strings.TrimSuffix(inner, "]")
+	}
+	ip, err := netip.ParseAddr(addr)
+	if !hostsWord(name) || strings.Contains(name, ":") || addr != hostGateway && (err != nil || ip.Zone() != "") {
+		return "", "", errs.Invalidf("invalid extra host %q: give NAME:ADDRESS, the address an IPv4 or IPv6 one or %s", s, hostGateway)
+	}
+	return name, addr, nil
+}
+
+// besideIPv4 tells whether a port is published at the same port of every IPv4
+// address too.
+func besideIPv4(list []network.PortBinding, hostPort string) bool {
+	return slices.ContainsFunc(list, func(b network.PortBinding) bool {
+		return b.HostPort == hostPort && (!b.HostIP.IsValid() || b.HostIP == netip.IPv4Unspecified())
+	})
 }

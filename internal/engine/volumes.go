@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -55,11 +56,8 @@ func (s *volumeStore) volume(r volumeRecord) volume.Volume {
 	return v
 }
 
-// ensure finds a volume or makes it.
-func (s *volumeStore) ensure(name string, anon bool) (volume.Volume, bool, error) {
-	return s.create(name, nil, anon)
-}
-
+// create finds a volume or makes it. An anonymous one has a label more, by
+// which clients and a prune know it.
 func (s *volumeStore) create(name string, labels map[string]string, anon bool) (volume.Volume, bool, error) {
 	if err := checkVolumeName(name); err != nil {
 		return volume.Volume{}, false, err
@@ -70,7 +68,10 @@ func (s *volumeStore) create(name string, labels map[string]string, anon bool) (
 		return v, false, err
 	}
 	if anon {
-		labels = map[string]string{anonLabel: ""}
+		if labels = maps.Clone(labels); labels == nil {
+			labels = map[string]string{}
+		}
+		labels[anonLabel] = ""
 	}
 	r := volumeRecord{Format: recordFormat, Name: name, Created: time.Now(), Labels: labels, Anon: anon}
 	if err := os.MkdirAll(s.path(name)+"/_data", 0o755); err != nil {
@@ -151,11 +152,7 @@ func (e *Engine) VolumeCreate(_ context.Context, r volume.CreateRequest) (volume
 	if anon {
 		r.Name = newID()
 	}
-	labels := r.Labels
-	if anon && labels == nil {
-		labels = map[string]string{anonLabel: ""}
-	}
-	v, created, err := e.volumes.create(r.Name, labels, false)
+	v, created, err := e.volumes.create(r.Name, r.Labels, anon)
 	if created {
 		e.emitVolume(events.ActionCreate, v.Name)
 	}
