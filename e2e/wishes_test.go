@@ -192,3 +192,32 @@ func TestRecursiveReadOnly(t *testing.T) {
 		t.Errorf("written to a read-only mount: %q", got)
 	}
 }
+
+// On the network of the host or of another container a container goes by their
+// name, and has their hosts file or address.
+func TestHostnameOfTheNetwork(t *testing.T) {
+	d := useDaemon(t)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile("/etc/hosts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.silo("run", "--rm", "--network", "host", "core", "hostname"); got != host {
+		t.Errorf("on the host's network it is %q, the host %q", got, host)
+	}
+	got := d.silo("run", "--rm", "--network", "host", "--add-host", "more:192.0.2.1", "core", "cat", "/etc/hosts")
+	if want := strings.TrimRight(string(file), "\n") + "\n192.0.2.1\tmore"; got != want {
+		t.Errorf("/etc/hosts on the host's network is %q, want %q", got, want)
+	}
+	if got := d.silo("run", "--rm", "--network", "host", "-h", "own", "core", "hostname"); got != "own" {
+		t.Errorf("a name that was asked for became %q", got)
+	}
+	d.silo("run", "--rm", "--network", "host", "--uts", "host", "core", "true")
+	other := d.sleeper("-h", "giver")
+	if got := d.silo("run", "--rm", "--network", "container:"+other, "core", "sh", "-c", "hostname; grep -c giver /etc/hosts"); got != "giver\n1" {
+		t.Errorf("on another's network it is %q", got)
+	}
+}

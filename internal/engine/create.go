@@ -80,6 +80,9 @@ func (e *Engine) plan(o CreateOptions, img image.Image) (*configRecord, []string
 		mode = "none"
 	}
 	host.NetworkMode = container.NetworkMode(mode)
+	if cfg.Hostname == "" && !host.UTSMode.IsHost() {
+		cfg.Hostname = e.hostnameOn(host.NetworkMode)
+	}
 	if mode != "nat" && mode != "none" && (len(host.PortBindings) > 0 || host.PublishAllPorts) {
 		return nil, nil, errs.Invalidf("ports cannot be published with the network %s: leave out -p and -P", mode)
 	}

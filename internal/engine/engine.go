@@ -59,6 +59,7 @@ type Engine struct {
 	cgroups    cgroup.Layout
 	filters    *seccomp.Cache
 	hostResolv hostFile // /etc/resolv.conf
+	hostHosts  hostFile // /etc/hosts
 	bus        event.Bus
 	events     *event.Log
 	ids        *idAllocator
@@ -85,7 +86,7 @@ type Engine struct {
 // Open makes the engine of a data root and brings the host in line with its
 // records: running containers go on, half-made things are finished or undone.
 func Open(ctx context.Context, o Options) (_ *Engine, err error) {
-	e := &Engine{o: o, log: o.Log, containers: map[string]*Container{}, names: map[string]string{}, execs: map[string]*execution{}, started: time.Now(), hostResolv: hostFile{path: "/etc/resolv.conf"}}
+	e := &Engine{o: o, log: o.Log, containers: map[string]*Container{}, names: map[string]string{}, execs: map[string]*execution{}, started: time.Now(), hostResolv: hostFile{path: "/etc/resolv.conf"}, hostHosts: hostFile{path: "/etc/hosts"}}
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	e.guard = disk.NewGuard(e.containersDir(), o.Log)
 	defer func() {

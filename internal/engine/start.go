@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"sort"
 	"strconv"
@@ -292,6 +294,22 @@ func hostname(r *configRecord) string {
 	return r.ID[:12]
 }
 
+// hostnameOn is the name of a container on the network of the host or of another
+// container: theirs, as in Docker, since their addresses are its own. "" leaves
+// it to the id.
+func (e *Engine) hostnameOn(mode container.NetworkMode) string {
+	if mode.IsHost() {
+		name, _ := os.Hostname() // without one it has its own
+		return name
+	}
+	if mode.IsContainer() {
+		if other, err := e.find(mode.ConnectedContainer()); err == nil {
+			return hostname(other.record())
+		}
+	}
+	return ""
+}
+
 type commandSpec struct {
 	args, env  []string
 	dir, user  string
@@ -353,7 +371,12 @@ func (e *Engine) files(r *configRecord, b *sandbox) []agent.File {
 
 func (e *Engine) hosts(r *configRecord, ep *network.Endpoint) string {
 	var b strings.Builder
-	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	if r.HostConfig.NetworkMode.IsHost() {
+		b.Write(bytes.TrimRight(e.hostHosts.bytes(), "\n"))
+		b.WriteByte('\n')
+	} else {
+		b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	}
 	for _, x := range r.HostConfig.ExtraHosts {
 		name, addr, err := extraHost(x)
 		if err != nil {
