@@ -226,11 +226,11 @@ func TestOrderOfEvents(t *testing.T) {
 			got = append(got, strings.Fields(line)[0])
 		}
 	}
-	want := strings.Fields(`volume:create container:create network:connect container:start
+	want := strings.Fields(`volume:create container:create network:connect volume:mount container:start
 		container:exec_create: container:exec_start: container:exec_die
-		container:kill=2 container:die network:disconnect container:stop network:connect container:start container:restart
-		container:kill=2 container:die network:disconnect container:stop
-		network:connect container:start container:kill=9 container:die network:disconnect container:destroy volume:destroy`)
+		container:kill=2 container:die network:disconnect volume:unmount container:stop network:connect volume:mount container:start container:restart
+		container:kill=2 container:die network:disconnect volume:unmount container:stop
+		network:connect volume:mount container:start container:kill=9 container:die network:disconnect volume:unmount container:destroy volume:destroy`)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -221,3 +221,16 @@ func TestHostnameOfTheNetwork(t *testing.T) {
 		t.Errorf("on another's network it is %q", got)
 	}
 }
+
+// The mounts of a volume are told, as its making is.
+func TestVolumeEvents(t *testing.T) {
+	d := useDaemon(t)
+	since := d.silo("info", "--format", "{{.SystemTime}}")
+	t.Cleanup(func() { d.try("volume", "rm", "-f", "told") })
+	d.silo("run", "--rm", "-v", "told:/v:ro", "core", "true")
+	got := d.silo("events", "--since", since, "--until", d.silo("info", "--format", "{{.SystemTime}}"), "--filter", "volume=told",
+		"--format", "{{.Action}} {{.Actor.Attributes.destination}} {{index .Actor.Attributes \"read/write\"}}")
+	if lines := strings.Split(got, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "create") || lines[1] != "mount /v false" || lines[2] != "unmount /v false" {
+		t.Errorf("events of the volume: %q", got)
+	}
+}

@@ -322,7 +322,7 @@ func (e *Engine) build(ctx context.Context, r *configRecord, img image.Image) (_
 	}
 	e.fault("create: record")
 	for _, v := range volumes {
-		e.emitVolume(events.ActionCreate, v)
+		e.emitVolume(events.ActionCreate, v, nil)
 	}
 	return c, nil
 }

@@ -70,6 +70,7 @@ func (e *Engine) ended(c *Container, x wire.Exit) {
 	if b.endpoint != nil {
 		e.emitNetwork(c, events.ActionDisconnect)
 	}
+	e.emitMounts(c, events.ActionUnmount)
 	e.fault("end: unpublished")
 	close(exited)
 	tell()
@@ -290,7 +291,7 @@ func (e *Engine) removeRecord(c *Container, volumes bool) {
 				e.log.Error("remove volume", "volume", m.Name, "err", err)
 				continue
 			}
-			e.emitVolume(events.ActionDestroy, m.Name)
+			e.emitVolume(events.ActionDestroy, m.Name, nil)
 		}
 	}
 }

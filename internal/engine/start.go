@@ -1,11 +1,8 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"sort"
 	"strconv"
@@ -238,6 +235,7 @@ func (e *Engine) began(c *Container, b *sandbox, pid int) {
 	if b.endpoint != nil {
 		e.emitNetwork(c, events.ActionConnect)
 	}
+	e.emitMounts(c, events.ActionMount)
 	e.emit(c, events.ActionStart, nil)
 	e.startHealth(c)
 }
@@ -287,29 +285,6 @@ func (c *Container) logPath() string { return logPath(c.dir, c.rec.ID) }
 
 func logPath(dir, id string) string { return dir + "/" + id + "-json.log" }
 
-func hostname(r *configRecord) string {
-	if r.Config.Hostname != "" {
-		return r.Config.Hostname
-	}
-	return r.ID[:12]
-}
-
-// hostnameOn is the name of a container on the network of the host or of another
-// container: theirs, as in Docker, since their addresses are its own. "" leaves
-// it to the id.
-func (e *Engine) hostnameOn(mode container.NetworkMode) string {
-	if mode.IsHost() {
-		name, _ := os.Hostname() // without one it has its own
-		return name
-	}
-	if mode.IsContainer() {
-		if other, err := e.find(mode.ConnectedContainer()); err == nil {
-			return hostname(other.record())
-		}
-	}
-	return ""
-}
-
 type commandSpec struct {
 	args, env  []string
 	dir, user  string
@@ -352,72 +327,6 @@ func (e *Engine) command(r *configRecord, s commandSpec) (agent.Command, error) 
 		c.Seccomp, c.SeccompFlags = f.Program, f.Flags
 	}
 	return c, nil
-}
-
-// files are hosts, hostname and resolv.conf as they stand in a container.
-func (e *Engine) files(r *configRecord, b *sandbox) []agent.File {
-	h := r.HostConfig
-	if h.NetworkMode.IsHost() {
-		return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(r, nil)}, {Path: "/etc/resolv.conf", Data: string(e.hostResolv.bytes())}}
-	}
-	ep := b.endpoint
-	if h.NetworkMode.IsContainer() {
-		if other, err := e.find(h.NetworkMode.ConnectedContainer()); err == nil {
-			ep = other.state().Endpoint
-		}
-	}
-	return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(r, ep)}, {Path: "/etc/resolv.conf", Data: e.resolvConf(h, ep)}}
-}
-
-func (e *Engine) hosts(r *configRecord, ep *network.Endpoint) string {
-	var b strings.Builder
-	if r.HostConfig.NetworkMode.IsHost() {
-		b.Write(bytes.TrimRight(e.hostHosts.bytes(), "\n"))
-		b.WriteByte('\n')
-	} else {
-		b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
-	}
-	for _, x := range r.HostConfig.ExtraHosts {
-		name, addr, err := extraHost(x)
-		if err != nil {
-			continue // of a record from before such were refused
-		}
-		if addr == hostGateway {
-			addr = e.net.Gateway().String()
-		}
-		fmt.Fprintf(&b, "%s\t%s\n", addr, name)
-	}
-	if ep != nil {
-		names := hostname(r)
-		if d := r.Config.Domainname; d != "" {
-			names = names + "." + d + " " + names
-		}
-		fmt.Fprintf(&b, "%s\t%s\n", ep.IP, names)
-	}
-	return b.String()
-}
-
-// resolvConf names the resolver at the gateway, which answers for containers
-// and asks the host's servers for the rest, or the servers of --dns.
-func (e *Engine) resolvConf(h *container.HostConfig, ep *network.Endpoint) string {
-	var b strings.Builder
-	for _, s := range h.DNS {
-		fmt.Fprintf(&b, "nameserver %s\n", s)
-	}
-	if len(h.DNS) == 0 && ep != nil {
-		fmt.Fprintf(&b, "nameserver %s\n", ep.Gateway)
-	}
-	search := slices.DeleteFunc(slices.Clone(h.DNSSearch), func(s string) bool { return s == "." })
-	if len(h.DNSSearch) == 0 && ep != nil {
-		search = e.hostResolv.search()
-	}
-	if len(search) > 0 {
-		fmt.Fprintf(&b, "search %s\n", strings.Join(search, " "))
-	}
-	if len(h.DNSOptions) > 0 {
-		fmt.Fprintf(&b, "options %s\n", strings.Join(h.DNSOptions, " "))
-	}
-	return b.String()
 }
 
 // publishList reads which ports a container publishes, -P included.
@@ -495,16 +404,6 @@ func (e *Engine) publish(ctx context.Context, r *configRecord, b *sandbox) error
 	}
 	e.net.SetNames(r.ID, b.endpoint.IP, knownNames(r)...)
 	return nil
-}
-
-// knownNames are the names by which containers find each other.
-func knownNames(r *configRecord) (names []string) {
-	for _, name := range slices.Concat([]string{r.Name}, r.Aliases, []string{r.ID[:min(12, len(r.ID))], r.Config.Hostname}) {
-		if name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // endpointGone takes back ports and names.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"sync"
 	"time"
 
@@ -135,12 +136,26 @@ func (e *Engine) volumeUsers(name string) (out []string) {
 	return out
 }
 
-func (e *Engine) emitVolume(action events.Action, name string) {
+func (e *Engine) emitVolume(action events.Action, name string, extra map[string]string) {
 	now := time.Now()
+	attrs := map[string]string{"driver": "local"}
+	maps.Copy(attrs, extra)
 	e.bus.Publish(events.Message{
 		Type: events.VolumeEventType, Action: action, Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
-		Actor: events.Actor{ID: name, Attributes: map[string]string{"driver": "local"}},
+		Actor: events.Actor{ID: name, Attributes: attrs},
 	})
+}
+
+// emitMounts tells that a container has its volumes, or has them no more.
+func (e *Engine) emitMounts(c *Container, action events.Action) {
+	r := c.record()
+	for _, m := range r.Mounts {
+		if m.Type == "volume" {
+			e.emitVolume(action, m.Name, map[string]string{
+				"container": r.ID, "destination": m.Target, "propagation": "", "read/write": strconv.FormatBool(!m.ReadOnly),
+			})
+		}
+	}
 }
 
 // VolumeCreate makes a volume; one of the same name is no error.
@@ -154,7 +169,7 @@ func (e *Engine) VolumeCreate(_ context.Context, r volume.CreateRequest) (volume
 	}
 	v, created, err := e.volumes.create(r.Name, r.Labels, anon)
 	if created {
-		e.emitVolume(events.ActionCreate, v.Name)
+		e.emitVolume(events.ActionCreate, v.Name, nil)
 	}
 	return v, err
 }
@@ -212,7 +227,7 @@ func (e *Engine) VolumeRemove(_ context.Context, name string, force bool) error 
 	if err := e.volumes.remove(name); err != nil {
 		return err
 	}
-	e.emitVolume(events.ActionDestroy, name)
+	e.emitVolume(events.ActionDestroy, name, nil)
 	return nil
 }
 
