@@ -72,21 +72,7 @@ func (e *Engine) plan(o CreateOptions, img image.Image) (*configRecord, []string
 	if err := e.checkConfig(&cfg, &host); err != nil {
 		return nil, nil, err
 	}
-	mode, err := networkMode(&host)
-	if err != nil {
-		return nil, nil, err
-	}
-	if cfg.NetworkDisabled {
-		mode = "none"
-	}
-	host.NetworkMode = container.NetworkMode(mode)
-	if cfg.Hostname == "" && !host.UTSMode.IsHost() {
-		cfg.Hostname = e.hostnameOn(host.NetworkMode)
-	}
-	if mode != "nat" && mode != "none" && (len(host.PortBindings) > 0 || host.PublishAllPorts) {
-		return nil, nil, errs.Invalidf("ports cannot be published with the network %s: leave out -p and -P", mode)
-	}
-	wish, err := endpointWishes(mode, o.NetworkingConfig)
+	wish, warnings, err := e.planNetwork(&cfg, &host, o.NetworkingConfig)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,11 +104,31 @@ func (e *Engine) plan(o CreateOptions, img image.Image) (*configRecord, []string
 	if _, err := publishList(rec); err != nil {
 		return nil, nil, err
 	}
-	warnings := []string{}
+	return rec, warnings, e.defaults(rec)
+}
+
+// planNetwork settles which network a container is on, and as whom.
+func (e *Engine) planNetwork(cfg *container.Config, host *container.HostConfig, asked *network.NetworkingConfig) (w wishes, warnings []string, err error) {
+	mode, err := networkMode(host)
+	if err != nil {
+		return w, nil, err
+	}
+	if cfg.NetworkDisabled {
+		mode = "none"
+	}
+	host.NetworkMode = container.NetworkMode(mode)
+	if cfg.Hostname == "" && !host.UTSMode.IsHost() {
+		cfg.Hostname = e.hostnameOn(host.NetworkMode)
+	}
+	if mode != "nat" && mode != "none" && (len(host.PortBindings) > 0 || host.PublishAllPorts) {
+		return w, nil, errs.Invalidf("ports cannot be published with the network %s: leave out -p and -P", mode)
+	}
+	warnings = []string{}
 	if len(host.PortBindings) > 0 && mode == "none" {
 		warnings = append(warnings, "Published ports are discarded when using network none")
 	}
-	return rec, warnings, e.defaults(rec)
+	w, err = endpointWishes(mode, asked)
+	return w, warnings, err
 }
 
 // defaults fills in what a request left open.
