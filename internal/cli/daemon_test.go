@@ -25,10 +25,13 @@ func TestLaunchWaitsForTheDaemon(t *testing.T) {
 	f := newFake(t, nil)
 	f.stop()
 	os.Remove(f.socket)
+	started := make(chan struct{})
 	go func() {
+		defer close(started)
 		time.Sleep(30 * time.Millisecond)
 		f.start()
 	}()
+	t.Cleanup(func() { <-started })
 	log := filepath.Join(t.TempDir(), "log")
 	var errs lockedBuffer
 	a := &app{err: &errs}
