@@ -73,7 +73,7 @@ type Engine struct {
 
 	ctx    context.Context // ends with the engine
 	cancel context.CancelFunc
-	work   sync.WaitGroup // background work
+	work   tasks // background work
 
 	mu         sync.Mutex
 	keeper     *remote.Keeper
@@ -141,8 +141,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.standby = newStandbys(e, o.Standby)
-	e.work.Add(1)
-	go func() { defer e.work.Done(); e.standby.fill() }()
+	e.background(e.standby.fill)
 	return e, nil
 }
 
@@ -202,7 +201,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.standby.close()
 	e.cancel()
-	e.work.Wait()
+	e.work.finish()
 	var errList []error
 	for _, c := range e.all() {
 		errList = append(errList, c.flush())
@@ -241,10 +240,7 @@ func (e *Engine) fault(step string) {
 }
 
 // background runs f until the engine closes; Close waits for it.
-func (e *Engine) background(f func()) {
-	e.work.Add(1)
-	go func() { defer e.work.Done(); f() }()
-}
+func (e *Engine) background(f func()) { e.work.begin(f) }
 
 func (e *Engine) containersDir() string { return filepath.Join(e.o.Data, "containers") }
 
