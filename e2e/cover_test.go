@@ -181,7 +181,7 @@ func TestIpcOfAnother(t *testing.T) {
 // /proc: these lead to what the agent has open, or to the kernel's own files.
 func TestLinksOfProc(t *testing.T) {
 	d := useDaemon(t)
-	id := d.sleeper()
+	id, dir0 := d.sleeper(), t.TempDir()
 	d.silo("exec", id, "sh", "-c", "ln -s /proc/self/fd /way; ln -s /proc /kernel")
 	for fd := range 25 {
 		for _, dir := range []string{"/proc/self/fd/", "/way/"} {
@@ -204,6 +204,11 @@ func TestLinksOfProc(t *testing.T) {
 		if strings.Contains(got, "anon_inode") || strings.Contains(got, "/proc") && !strings.Contains(got, "/proc/") {
 			t.Errorf("isolation %s: open in a command: %q", isolation, got)
 		}
+	}
+	link := d.sleeper("-v", dir0+":/top/x")
+	d.silo("exec", link, "sh", "-c", "mv /top /gone; ln -s / /top; ln -s / /x")
+	if r := d.try("restart", "-t", "0", link); r.code == 0 || !strings.Contains(r.err, "leads to the root") {
+		t.Errorf("a mount at the root by a link: %+v", r)
 	}
 	// The target of a mount may have become a link since it was checked.
 	dir := t.TempDir()

@@ -160,6 +160,22 @@ func TestDiskMountsAreOurs(t *testing.T) {
 		t.Errorf("unmount below another mount: %+v", r)
 	}
 	mustTool(t, "umount", dirs[1])
+	if r := d.try("restart", "-t", "0", id); r.code != 1 || !strings.Contains(r.err, "silo disk unmount") || d.field(id, "{{.State.Running}}") != "true" {
+		t.Errorf("a restart of what is shown: %+v", r)
+	}
+	other := d.sleeper()
+	var both sync.WaitGroup
+	for _, c := range []string{id, other} {
+		both.Go(func() { d.try("disk", "mount", c, dirs[2]) })
+	}
+	both.Wait()
+	d.silo("disk", "unmount", dirs[2])
+	if r := d.try("disk", "unmount", dirs[2]); r.code != 1 || !strings.Contains(r.err, "no container") {
+		t.Errorf("two were shown in one folder: %+v", r)
+	}
+	if r := d.try("disk", "mount", id, ""); r.code != 1 || !strings.Contains(r.err, "empty") {
+		t.Errorf("a folder without a name: %+v", r)
+	}
 	d.silo("rm", "-f", id)
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

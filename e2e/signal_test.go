@@ -3,8 +3,10 @@ package e2e
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -34,6 +36,8 @@ func TestSignalAtTheFirstWord(t *testing.T) {
 func endAtTheFirstWord(d *daemon) error {
 	c, cancel := d.command("run", "--rm", "core", "sh", "-c", `trap "echo got; exit 7" TERM; echo up; while :; do sleep 0.05; done`)
 	defer cancel()
+	var said strings.Builder
+	c.Stderr = &said
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return err
@@ -49,7 +53,7 @@ func endAtTheFirstWord(d *daemon) error {
 	rest, _ := io.ReadAll(r)
 	err = c.Wait()
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 7 || word != "up\n" || string(rest) != "got\n" {
-		return errors.Join(errors.New("it said "+word+string(rest)+"and ended otherwise than with 7"), err, rerr)
+		return fmt.Errorf("it said %q and ended otherwise than with 7: %w", word+string(rest), errors.Join(err, rerr, errors.New(said.String())))
 	}
 	return nil
 }

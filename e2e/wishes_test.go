@@ -220,6 +220,16 @@ func TestHostnameOfTheNetwork(t *testing.T) {
 	if got := d.silo("run", "--rm", "--network", "container:"+other, "core", "sh", "-c", "hostname; grep -c giver /etc/hosts"); got != "giver\n1" {
 		t.Errorf("on another's network it is %q", got)
 	}
+	giver := d.sleeper("--add-host", "foo:192.0.2.1", "--dns", "192.0.2.53", "--dns-search", "giver.example")
+	between := d.sleeper("--network", "container:"+giver)
+	const files = "cat /etc/hosts /etc/resolv.conf"
+	if want, got := d.silo("exec", giver, "sh", "-c", files), d.silo("run", "--rm", "--network", "container:"+between, "core", "sh", "-c", files); got != want {
+		t.Errorf("at the end of a chain of networks: %q, want %q", got, want)
+	}
+	hosts := d.sleeper("--network", "host")
+	if want, got := d.silo("exec", hosts, "sh", "-c", files), d.silo("run", "--rm", "--network", "container:"+hosts, "core", "sh", "-c", files); got != want {
+		t.Errorf("with one that is on the host's network: %q, want %q", got, want)
+	}
 }
 
 // The mounts of a volume are told, as its making is.

@@ -157,6 +157,12 @@ func moveOutsideProc(root, mount *linux.FD, target string, dir bool) error {
 		err = errs.Invalidf("it leads into /proc by a link: nothing can be mounted there")
 	}
 	if err == nil {
+		var same bool
+		if same, err = to.SameAs(root); same { // it would be below the root that everybody has
+			err = errs.Invalidf("it leads to the root by a link: nothing can be mounted there")
+		}
+	}
+	if err == nil {
 		err = linux.MoveMount(mount, to, "")
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 
@@ -94,6 +95,9 @@ func diskMount(a *app) *cobra.Command {
 	}
 	c.Flags().BoolVarP(&writable, "writable", "w", false, "Let the host write to it")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if args[1] == "" { // an unset variable, which would be this folder
+			return errors.New("disk mount: the name of the folder is empty")
+		}
 		path, err := filepath.Abs(args[1])
 		if err != nil {
 			return err

@@ -123,7 +123,7 @@ func (s *Server) imageCreate(w *response, r *request) error {
 	}
 	message := r.str("message")
 	if message == "" {
-		message = "Imported from " + src
+		message = "Imported from " + withoutPassword(src)
 	}
 	archive := r.Body
 	if src == "-" {

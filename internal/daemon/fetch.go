@@ -23,6 +23,15 @@ var fetcher = &http.Client{Transport: &http.Transport{
 	DisableCompression:    true, // the archive as it is: import knows what it is packed with
 }}
 
+// withoutPassword is an address as an image's history may show it.
+func withoutPassword(src string) string {
+	if u, err := url.Parse(src); err == nil && u.User != nil {
+		u.User = nil
+		return u.String()
+	}
+	return src
+}
+
 // fetch opens what an address gives. One without a scheme is taken for http, as
 // Docker does.
 func fetch(ctx context.Context, src string) (io.ReadCloser, error) {

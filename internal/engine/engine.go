@@ -71,9 +71,10 @@ type Engine struct {
 	started    time.Time
 	busy       atomic.Int64 // when a container was last made, started or ended, since started
 
-	ctx    context.Context // ends with the engine
-	cancel context.CancelFunc
-	work   tasks // background work
+	ctx     context.Context // ends with the engine
+	cancel  context.CancelFunc
+	work    tasks      // background work
+	showing sync.Mutex // who shows a disk in a folder, so that a folder shows one
 
 	mu         sync.Mutex
 	keeper     *remote.Keeper

@@ -53,10 +53,16 @@ func (e *Engine) ownKeeper(h wire.Hello) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err == nil && string(owner) != e.o.Data && len(h.Containers) > 0 {
+	if err == nil && len(h.Containers) > 0 && !sameFolder(string(owner), e.o.Data) {
 		return fmt.Errorf("exec root %s has running containers of data root %s: end them with a silod of that one, or give --exec-root", e.o.Run, owner)
 	}
 	return record.WriteFile(path, []byte(e.o.Data), 0o600, record.Volatile)
+}
+
+func sameFolder(a, b string) bool {
+	first, err1 := os.Stat(a)
+	second, err2 := os.Stat(b)
+	return a == b || err1 == nil && err2 == nil && os.SameFile(first, second)
 }
 
 // greetKeeper connects to a keeper that answers. One that has just been

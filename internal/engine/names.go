@@ -37,20 +37,29 @@ func (e *Engine) hostnameOn(mode container.NetworkMode) string {
 	return ""
 }
 
-// files are hosts, hostname and resolv.conf as they stand in a container.
+// files are hosts, hostname and resolv.conf as they stand in a container: of one
+// on another's network that one's, but for a name of its own.
 func (e *Engine) files(r *configRecord, b *sandbox) []agent.File {
-	h := r.HostConfig
-	if h.NetworkMode.IsHost() {
-		return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(r, nil)}, {Path: "/etc/resolv.conf", Data: string(e.hostResolv.bytes())}}
-	}
-	ep := b.endpoint
-	if h.NetworkMode.IsContainer() {
-		if other, err := e.find(h.NetworkMode.ConnectedContainer()); err == nil {
-			ep = other.state().Endpoint
+	giver, ep := r, b.endpoint
+	for range maxJoins {
+		if !giver.HostConfig.NetworkMode.IsContainer() {
+			break
 		}
+		other, err := e.find(giver.HostConfig.NetworkMode.ConnectedContainer())
+		if err != nil {
+			break
+		}
+		giver, ep = other.record(), other.state().Endpoint
 	}
-	return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(r, ep)}, {Path: "/etc/resolv.conf", Data: e.resolvConf(h, ep)}}
+	resolv := e.resolvConf(giver.HostConfig, ep)
+	if giver.HostConfig.NetworkMode.IsHost() {
+		resolv = string(e.hostResolv.bytes())
+	}
+	return []agent.File{{Path: "/etc/hostname", Data: hostname(r) + "\n"}, {Path: "/etc/hosts", Data: e.hosts(giver, ep)}, {Path: "/etc/resolv.conf", Data: resolv}}
 }
+
+// maxJoins bounds how many containers a network is handed on by.
+const maxJoins = 16
 
 func (e *Engine) hosts(r *configRecord, ep *network.Endpoint) string {
 	var b strings.Builder

@@ -41,6 +41,16 @@ func (e *Engine) readShown(id string) (r shownRecord) {
 // shown lists where a container's file system is shown.
 func (e *Engine) shown(id string) []string { return e.readShown(id).Paths }
 
+// checkNotShown refuses a start while the container is shown somewhere: its disk
+// is in use there.
+func (e *Engine) checkNotShown(c *Container) error {
+	r := c.record()
+	if list := e.shown(r.ID); len(list) > 0 {
+		return errs.Conflictf("container %s is shown at %s: silo disk unmount %s first", r.Name, list[0], list[0])
+	}
+	return nil
+}
+
 // takeAway unmounts one of the places: what we have put there, nothing else. One
 // that somebody has unmounted already is no error.
 func (r *shownRecord) takeAway(i int) error {
@@ -75,6 +85,8 @@ func (e *Engine) DiskMount(ctx context.Context, ref string, r api.DiskMountReque
 		return ctx.Err()
 	}
 	defer c.unlock()
+	e.showing.Lock()
+	defer e.showing.Unlock()
 	for _, other := range e.all() {
 		if slices.Contains(e.shown(other.record().ID), path) {
 			return errs.Conflictf("mount disk: container %s is shown at %s: silo disk unmount %s first", other.record().Name, r.Path, r.Path)

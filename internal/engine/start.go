@@ -67,6 +67,9 @@ func (e *Engine) startLocked(ctx context.Context, c *Container) error {
 	if err == nil {
 		return nil
 	}
+	if shown := e.checkNotShown(c); shown != nil { // its disk is in use
+		err = shown
+	}
 	code := 128
 	switch errs.KindOf(err) {
 	case errs.NoCommand:

@@ -238,6 +238,9 @@ func (e *Engine) ContainerRestart(ctx context.Context, ref string, o StopOptions
 	if err != nil {
 		return err
 	}
+	if err := e.checkNotShown(c); err != nil { // before anything is stopped
+		return err
+	}
 	switch c.state().State {
 	case container.StateRunning, container.StatePaused, container.StateRestarting:
 		// An end by restart is no end by --rm.

@@ -158,3 +158,17 @@ func (f *FD) OnProc() (bool, error) {
 	}
 	return st.Type == unix.PROC_SUPER_MAGIC, nil
 }
+
+// SameAs tells whether two open objects are one, of one mount.
+func (f *FD) SameAs(other *FD) (bool, error) {
+	var a, b unix.Statx_t
+	for fd, st := range map[*FD]*unix.Statx_t{f: &a, other: &b} {
+		err := retry(func() error {
+			return unix.Statx(fd.Int(), "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_MNT_ID, st)
+		})
+		if err != nil {
+			return false, &os.PathError{Op: "statx", Path: fd.Name(), Err: err}
+		}
+	}
+	return a.Ino == b.Ino && a.Mnt_id == b.Mnt_id, nil
+}

@@ -90,12 +90,18 @@ func UnmountOverlay(path string, id uint64) error {
 	if err != nil {
 		return err
 	}
-	there := false
+	at := ""
 	for _, m := range list {
-		there = there || m == mountPoint{id, path, "overlay"}
+		if m.id == id && m.kind == "overlay" && (at == "" || m.path == path) {
+			at = m.path
+		}
 	}
-	if !there {
+	switch at {
+	case path:
+	case "":
 		return fmt.Errorf("unmount %s: %w: nothing of ours is there", path, ErrAbsent)
+	default: // a folder above it was renamed, or the number is another's by now
+		return fmt.Errorf("unmount %s: the mount has moved to %s: umount %s by hand, then try again", path, at, at)
 	}
 	f, err := Open(path, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {

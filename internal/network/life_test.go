@@ -162,7 +162,15 @@ func TestBridgeDeletedUnderContainers(t *testing.T) {
 		return strings.Contains(l.must(l.host, "ip", "-o", "link", "show", "type", "veth"), "master silo0")
 	})
 	l.reaches("on the bridge that was made again", l.host, c.ep.IP, 7000, "c saw "+n.Gateway().String())
-	l.ok(n.Unplug(ctx, c.ep))
+	l.must(l.host, "ip", "addr", "flush", "dev", "silo0")
+	eventually(t, "the gateway's address", func() bool {
+		return strings.Contains(l.must(l.host, "ip", "addr", "show", "silo0"), n.Gateway().String())
+	})
+	l.must(l.host, "ip", "link", "set", "silo0", "down")
+	eventually(t, "the bridge up", func() bool { return strings.Contains(l.must(l.host, "ip", "link", "show", "silo0"), ",UP") })
+	l.must(l.host, "ip", "link", "del", "silo0")
+	again := l.container(n, "at-once") // before anybody has looked
+	l.ok(errors.Join(n.Unplug(ctx, c.ep), n.Unplug(ctx, again.ep)))
 }
 
 func TestTwoNetworksSideBySide(t *testing.T) {

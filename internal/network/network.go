@@ -79,7 +79,8 @@ type Network struct {
 	resolver    *dns.Server // nil if its addresses could not be bound
 	resolverErr error
 
-	publish sync.Mutex // one Publish or Unpublish at a time
+	publish  sync.Mutex // one Publish or Unpublish at a time
+	bridging sync.Mutex // one mending of the bridge at a time
 
 	mu       sync.Mutex
 	rec      netRecord

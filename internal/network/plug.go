@@ -167,6 +167,15 @@ func (n *Network) makePair(ctx context.Context, host *netlink.Handle, socket *nl
 		switch {
 		case err == nil:
 			return nil
+		case (errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENODEV)) && try == 0:
+			// Somebody may have deleted the bridge just now. This thread may be in
+			// the container's namespace, so another looks.
+			mended := make(chan error, 1)
+			go func() { mended <- n.keepBridge() }()
+			if err := <-mended; err != nil {
+				return fmt.Errorf("make veth %s: %w", ep.HostIf, err)
+			}
+			continue
 		case !errors.Is(err, syscall.EEXIST) || try == 10:
 			return fmt.Errorf("make veth %s: %w", ep.HostIf, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -77,11 +78,25 @@ func (n *Network) putBack(h *netlink.Handle, name string) error {
 }
 
 // keepBridge makes a bridge that somebody has deleted again, with the
-// containers on it.
+// containers on it, and mends one that was set down or has lost its address.
 func (n *Network) keepBridge() error {
+	n.bridging.Lock()
+	defer n.bridging.Unlock()
 	have, err := n.findBridge()
-	if err != nil || have != nil {
+	if err != nil {
 		return err
+	}
+	h, err := n.handle()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	if have != nil {
+		if n.bridgeWorks(h) {
+			return nil
+		}
+		n.log.Warn("the bridge is down or without its address: it is set up again", "bridge", n.cfg.Bridge)
+		return n.makeBridge(have)
 	}
 	if err := n.makeBridge(nil); err != nil {
 		return err
@@ -91,11 +106,6 @@ func (n *Network) keepBridge() error {
 	if err != nil {
 		return err
 	}
-	h, err := n.handle()
-	if err != nil {
-		return err
-	}
-	defer h.Close()
 	for _, l := range links {
 		if l.kind == "veth" && l.master == 0 && strings.HasPrefix(l.name, n.hostPrefix()) {
 			err = errors.Join(err, n.putBack(h, l.name))
@@ -135,6 +145,16 @@ func (n *Network) sweepPorts() (removed []string, err error) {
 		err = n.table.Add(want...)
 	}
 	return removed, err
+}
+
+// bridgeWorks tells whether the bridge is up and has the gateway's address.
+func (n *Network) bridgeWorks(h *netlink.Handle) bool {
+	l, err := h.LinkByName(n.cfg.Bridge)
+	if err != nil || l.Attrs().Flags&net.FlagUp == 0 {
+		return false
+	}
+	addrs, err := h.AddrList(l, netlink.FAMILY_V4)
+	return err == nil && slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.IP.Equal(n.Gateway().AsSlice()) })
 }
 
 func set(ports []nat.Port) map[nat.Port]bool {
