@@ -8,9 +8,7 @@ package tools
 import (
 	_ "github.com/u-root/gobusybox/src/pkg/bb"
 	_ "github.com/u-root/u-root/cmds/core/basename"
-	_ "github.com/u-root/u-root/cmds/core/cat"
 	_ "github.com/u-root/u-root/cmds/core/dd"
-	_ "github.com/u-root/u-root/cmds/core/dirname"
 	_ "github.com/u-root/u-root/cmds/core/dmesg"
 	_ "github.com/u-root/u-root/cmds/core/echo"
 	_ "github.com/u-root/u-root/cmds/core/hexdump"
@@ -19,7 +17,6 @@ import (
 	_ "github.com/u-root/u-root/cmds/core/pidof"
 	_ "github.com/u-root/u-root/cmds/core/printenv"
 	_ "github.com/u-root/u-root/cmds/core/pwd"
-	_ "github.com/u-root/u-root/cmds/core/rm"
 	_ "github.com/u-root/u-root/cmds/core/sleep"
 	_ "github.com/u-root/u-root/cmds/core/strings"
 	_ "github.com/u-root/u-root/cmds/core/sync"
@@ -30,7 +27,5 @@ import (
 	_ "github.com/u-root/u-root/cmds/core/umount"
 	_ "github.com/u-root/u-root/cmds/core/uname"
 	_ "github.com/u-root/u-root/cmds/core/which"
-	_ "github.com/u-root/u-root/cmds/core/xargs"
 	_ "github.com/u-root/u-root/cmds/core/yes"
-	_ "github.com/u-root/u-root/cmds/exp/tac"
 )

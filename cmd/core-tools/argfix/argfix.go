@@ -56,6 +56,9 @@ func Args() {
 	if name == "hexdump" && len(args) > 0 && args[0] == "-C" {
 		args = args[1:] // the one form that it has
 	}
+	if name == "dd" {
+		args = Sizes(args)
+	}
 	if flags, ok := letters[name]; ok {
 		args = Split(flags, args)
 	}

@@ -21,17 +21,21 @@ type Set struct {
 	order    []byte // the letters as they came
 	Operands []string
 	usage    string
+	mistake  int // the exit code of a wrong call
 }
 
 // Parse reads os.Args. spec lists the letters, with a colon after one that
 // takes a value; long maps long names to letters. A spec that starts with "+"
 // ends the options at the first operand. On an unknown option, and for --help,
 // it prints usage and exits 2 or 0.
-func Parse(spec, usage string, long map[string]string) *Set {
-	s := &Set{spec: spec, long: long, values: map[byte][]string{}, usage: usage}
+func Parse(spec, usage string, long map[string]string) *Set { return ParseOr(2, spec, usage, long) }
+
+// ParseOr is Parse for commands that exit with another code than 2 if they are
+// called wrongly: those that run others leave small codes to them.
+func ParseOr(mistake int, spec, usage string, long map[string]string) *Set {
+	s := &Set{spec: spec, long: long, values: map[byte][]string{}, usage: usage, mistake: mistake}
 	if err := s.read(os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\nusage: %s\n", Name(), err, usage)
-		os.Exit(2)
+		s.Usage("%v", err)
 	}
 	return s
 }
@@ -39,7 +43,7 @@ func Parse(spec, usage string, long map[string]string) *Set {
 // Read is Parse for arguments given, without a way to exit: the caller has
 // taken care of --help.
 func Read(spec string, long map[string]string, args []string) (*Set, error) {
-	s := &Set{spec: spec, long: long, values: map[byte][]string{}}
+	s := &Set{spec: spec, long: long, values: map[byte][]string{}, mistake: 2}
 	return s, s.read(args)
 }
 
@@ -169,10 +173,10 @@ func (s *Set) Value(c byte, otherwise string) string {
 // Values are all values of the option, in order.
 func (s *Set) Values(c byte) []string { return s.values[c] }
 
-// Usage complains and exits 2.
+// Usage complains and exits 2, or as ParseOr was told.
 func (s *Set) Usage(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s: %s\nusage: %s\n", Name(), fmt.Sprintf(format, args...), s.usage)
-	os.Exit(2)
+	os.Exit(s.mistake)
 }
 
 // Status collects what went wrong in a command that goes on after a mistake.
@@ -186,6 +190,9 @@ func (st *Status) Note(err error) {
 	fmt.Fprintf(os.Stderr, "%s: %v\n", Name(), err)
 	st.code = 1
 }
+
+// Code is what Exit ends the program with.
+func (st *Status) Code() int { return st.code }
 
 // Exit ends the program with 0, or 1 if something was noted.
 func (st *Status) Exit() { os.Exit(st.code) }

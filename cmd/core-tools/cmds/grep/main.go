@@ -96,6 +96,8 @@ func compile(opt *getopt.Set, patterns []string) *regexp.Regexp {
 			p = regexp.QuoteMeta(p)
 		} else if !opt.Has('E') && !opt.Has('P') {
 			p = basic(p)
+		} else {
+			p = wordEdges(p)
 		}
 		if opt.Has('w') {
 			p = `\b(?:` + p + `)\b`
@@ -117,7 +119,8 @@ func compile(opt *getopt.Set, patterns []string) *regexp.Regexp {
 }
 
 // basic turns a POSIX basic expression into an extended one: \( \) \{ \} \| \+
-// \? are the operators, and the bare characters stand for themselves.
+// \? are the operators, and the bare characters stand for themselves; \< and \>
+// are the edges of words.
 func basic(p string) string {
 	var out strings.Builder
 	inSet := false
@@ -134,9 +137,12 @@ func basic(p string) string {
 			out.WriteByte(c)
 		case c == '\\' && i+1 < len(p):
 			i++
-			if strings.IndexByte("(){}|+?", p[i]) >= 0 {
+			switch {
+			case strings.IndexByte("(){}|+?", p[i]) >= 0:
 				out.WriteByte(p[i])
-			} else {
+			case p[i] == '<' || p[i] == '>':
+				out.WriteString(`\b`)
+			default:
 				out.WriteString(`\` + p[i:i+1])
 			}
 		case strings.IndexByte("(){}|+?", c) >= 0:
@@ -144,6 +150,24 @@ func basic(p string) string {
 		default:
 			out.WriteByte(c)
 		}
+	}
+	return out.String()
+}
+
+// wordEdges turns \< and \> of an extended expression into what Go has for both.
+func wordEdges(p string) string {
+	var out strings.Builder
+	for i := 0; i < len(p); i++ {
+		switch {
+		case p[i] != '\\' || i+1 == len(p):
+			out.WriteByte(p[i])
+			continue
+		case p[i+1] == '<' || p[i+1] == '>':
+			out.WriteString(`\b`)
+		default:
+			out.WriteString(p[i : i+2])
+		}
+		i++
 	}
 	return out.String()
 }

@@ -41,7 +41,7 @@ func main() {
 			}
 			fmt.Printf("==> %s <==\n", name)
 		}
-		status.Note(head(f, lines, bytes))
+		status.Note(head(os.Stdout, f, lines, bytes))
 		f.Close()
 	}
 	status.Exit()
@@ -49,15 +49,15 @@ func main() {
 
 // head copies the first lines, or bytes if that is not -1; a negative number
 // of lines means all but that many.
-func head(r io.Reader, lines, bytes int64) error {
+func head(to io.Writer, r io.Reader, lines, bytes int64) error {
 	if bytes >= 0 {
-		_, err := io.CopyN(os.Stdout, r, bytes)
+		_, err := io.CopyN(to, r, bytes)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		return err
 	}
-	in, out := bufio.NewReader(r), bufio.NewWriter(os.Stdout)
+	in, out := bufio.NewReader(r), bufio.NewWriter(to)
 	var held []string
 	for n := int64(0); lines < 0 || n < lines; n++ {
 		line, err := in.ReadString('\n')
@@ -69,8 +69,11 @@ func head(r io.Reader, lines, bytes int64) error {
 		} else {
 			out.WriteString(line)
 		}
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			break
+		}
+		if err != nil {
+			return errors.Join(err, out.Flush())
 		}
 	}
 	return out.Flush()

@@ -1,5 +1,5 @@
-// Command sort sorts lines: by their text, as numbers (-n), as sizes (-h), by
-// fields (-k, -t), backwards (-r), each only once (-u).
+// Command sort sorts lines: by their text, as numbers (-n), as sizes (-h), as
+// versions (-V), by fields (-k, -t), backwards (-r), each only once (-u).
 package main
 
 import (
@@ -23,11 +23,11 @@ type key struct {
 }
 
 func main() {
-	opt := getopt.Parse("rnufbhVsck:t:o:CMgdizR", "sort [-rnufbhs] [-k field[,field]] [-t separator] [-o file] [file ...]",
-		map[string]string{"reverse": "r", "numeric-sort": "n", "unique": "u", "key": "k", "field-separator": "t", "ignore-case": "f"})
+	opt := getopt.Parse("rnufbhVsck:t:o:C", "sort [-bcCfhnrsuV] [-k field[,field]] [-t separator] [-o file] [file ...]",
+		map[string]string{"reverse": "r", "numeric-sort": "n", "unique": "u", "key": "k", "field-separator": "t", "ignore-case": "f", "version-sort": "V"})
 	var keys []key
 	flags := ""
-	for _, c := range "rnfbh" {
+	for _, c := range "rnfbhV" {
 		if opt.Has(byte(c)) {
 			flags += string(c)
 		}
@@ -120,7 +120,7 @@ func parseField(word string) (int, string, error) {
 	}
 	rest := word[i:]
 	rest = strings.TrimPrefix(rest, ".1")
-	if strings.Trim(rest, "rnfbh") != "" {
+	if strings.Trim(rest, "rnfbhV") != "" {
 		return 0, "", fmt.Errorf("%s: not understood", rest)
 	}
 	return n, rest, nil
@@ -161,6 +161,8 @@ func (k key) compare(a, b, separator string) int {
 		c = cmp.Compare(number(a, false), number(b, false))
 	case has("h"):
 		c = cmp.Compare(number(a, true), number(b, true))
+	case has("V"):
+		c = compareVersions(a, b)
 	default:
 		c = strings.Compare(a, b)
 	}

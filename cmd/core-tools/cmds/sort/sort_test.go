@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestKeys(t *testing.T) {
 	tests := []struct {
@@ -15,6 +18,8 @@ func TestKeys(t *testing.T) {
 		{"3", ":", "x:b", "x:a", 0},
 		{"1h", "", "2K", "1M", -1},
 		{"1f", "", "B", "a", 1},
+		{"2V", "", "x v1.10", "a v1.9", 1},
+		{"2Vr", "", "x v1.10", "a v1.9", -1},
 	}
 	for _, tt := range tests {
 		k, err := parseKey(tt.key, "")
@@ -26,9 +31,25 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: %q against %q is %d, want %d", tt.key, tt.a, tt.b, got, tt.want)
 		}
 	}
-	for _, word := range []string{"", "0", "x", "1,0", "1z"} {
+	for _, word := range []string{"", "0", "x", "1,0", "1z", "1M", "1g", "1d", "1i"} {
 		if _, err := parseKey(word, ""); err == nil {
 			t.Errorf("%q: no error", word)
 		}
+	}
+}
+
+func TestVersions(t *testing.T) {
+	want := []string{"", "1.0~rc1", "1.0", "1.0a", "1.0-1", "1.2", "1.9", "1.10", "1.10.1", "2", "100000000000000000000", "a1", "a2", "a10", "b", "v1.2"}
+	for i, a := range want {
+		for j, b := range want {
+			if got, order := compareVersions(a, b), min(max(i-j, -1), 1); got != order {
+				t.Errorf("%q against %q is %d, want %d", a, b, got, order)
+			}
+		}
+	}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	if slices.SortFunc(got, compareVersions); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
