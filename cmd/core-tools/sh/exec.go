@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -22,16 +24,24 @@ func (s *shell) call(ctx context.Context, args []string) ([]string, error) {
 	if text := s.traps.due(); text != "" {
 		return []string{"eval", text + "\n" + quoteAll(args)}, nil
 	}
-	switch args[0] {
+	name := args[0]
+	_, isFunc := s.runner.Funcs[name]
+	if !isFunc && (name == "command" || name == "builtin") && len(args) > 1 && replaced[args[1]] {
+		name, args = args[1], args[1:]
+	}
+	if replaced[name] && !isFunc {
+		return append([]string{ownPrefix + name}, args[1:]...), nil
+	}
+	switch name {
 	case "trap":
-		return s.traps.set(hc, args)
+		return s.traps.set(hc, args, !s.isOwn(hc))
 	case "wait", "jobs", "fg", "bg", "umask", "ulimit":
-		return append([]string{ownPrefix + args[0]}, args[1:]...), nil
+		return append([]string{ownPrefix + name}, args[1:]...), nil
 	case "kill": // a builtin in POSIX and for the library, a program here
 		return append([]string{ownPrefix + "kill"}, s.jobs.killArgs(args[1:])...), nil
-	case "echo":
-		if _, isFunc := s.runner.Funcs["echo"]; !isFunc {
-			return oneWrite(args), nil
+	case "return": // the library's gives 0 then
+		if len(args) == 1 {
+			return []string{name, strconv.Itoa(hc.LastExitStatus)}, nil
 		}
 	case "help": // the library's knows its builtins only
 		if path, err := lookPath(hc, manualPath); err == nil {
@@ -42,7 +52,6 @@ func (s *shell) call(ctx context.Context, args []string) ([]string, error) {
 			return nil, s.replace(hc, args[1:])
 		}
 	default:
-		_, isFunc := s.runner.Funcs[args[0]]
 		if s.marks.tail[hc.Pos] && !isFunc && !interp.IsBuiltin(args[0]) && s.traps.none() {
 			if path, err := lookPath(hc, args[0]); err == nil {
 				s.become(hc, path, args)
@@ -52,25 +61,21 @@ func (s *shell) call(ctx context.Context, args []string) ([]string, error) {
 	return args, nil
 }
 
-// oneWrite joins what echo prints: the library writes every argument and the
-// end of the line by itself, and lines of commands that run at the same time
-// would come out mixed.
-func oneWrite(args []string) []string {
-	end, out := "\n", []string{"echo", "-n"}
-	args = args[1:]
-	for len(args) > 0 && (args[0] == "-n" || args[0] == "-e" || args[0] == "-E") {
-		if args[0] == "-n" {
-			end = ""
-		} else {
-			out = append(out, args[0])
-		}
-		args = args[1:]
-	}
-	return append(out, strings.Join(args, " ")+end)
+// isOwn tells whether a command runs in the shell itself, not in a subshell, a
+// pipe or a substitution. The library gives each of these a runner, which the
+// context of a command names only in a field that it does not export.
+func (s *shell) isOwn(hc interp.HandlerContext) bool {
+	runner := reflect.ValueOf(hc).FieldByName("runner")
+	return runner.Kind() != reflect.Pointer || runner.Pointer() == reflect.ValueOf(s.runner).Pointer()
 }
 
 // manualPath is the command that shows the manual of an image.
 const manualPath = "/bin/help"
+
+// replaced are builtins that the library has and this shell does better: it
+// knows when nobody reads what they write, and judges test by the number of
+// arguments.
+var replaced = map[string]bool{"echo": true, "printf": true, "test": true, "[": true}
 
 // ownPrefix marks commands of this shell on their way through the library.
 const ownPrefix = "\x01"
@@ -79,24 +84,10 @@ const ownPrefix = "\x01"
 func (s *shell) exec(ctx context.Context, args []string) error {
 	hc := interp.HandlerCtx(ctx)
 	if name, ok := strings.CutPrefix(args[0], ownPrefix); ok {
-		switch name {
-		case "background":
-			return s.background(hc, args[1:])
-		case "wait":
-			return s.wait(hc, args[1:])
-		case "jobs":
-			return s.jobs.print(hc.Stdout)
-		case "fg":
-			return s.foreground(hc, args[1:])
-		case "bg":
-			return nil // jobs are never stopped here, so all of them run already
-		case "kill":
-			args = append([]string{"kill"}, args[1:]...)
-		case "umask":
-			return umask(hc, args[1:])
-		case "ulimit":
-			return ulimit(hc, args[1:])
+		if name != "kill" {
+			return s.own(ctx, hc, name, args[1:])
 		}
+		args = append([]string{"kill"}, args[1:]...)
 	}
 	path, err := lookPath(hc, args[0])
 	if err != nil {
@@ -112,6 +103,31 @@ func (s *shell) exec(ctx context.Context, args []string) error {
 		return s.refuse(hc, args[0], err)
 	}
 	return exitError(cmd.Wait())
+}
+
+// own runs one of the commands that call marked with ownPrefix.
+func (s *shell) own(ctx context.Context, hc interp.HandlerContext, name string, args []string) error {
+	switch name {
+	case "background":
+		return s.background(ctx, hc, args)
+	case "wait":
+		return s.wait(hc, args)
+	case "jobs":
+		return s.jobs.print(hc.Stdout)
+	case "fg":
+		return s.foreground(hc, args)
+	case "bg":
+		return nil // jobs are never stopped here, so all of them run already
+	case "umask":
+		return umask(hc, args)
+	case "ulimit":
+		return ulimit(hc, args)
+	case "echo":
+		return s.emit(ctx, hc, name, echo(args))
+	case "printf":
+		return s.printf(ctx, hc, args)
+	}
+	return test(ctx, hc, name, args)
 }
 
 // selfPath runs this very shell again, wherever its file lies.

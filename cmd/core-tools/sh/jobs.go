@@ -33,34 +33,55 @@ type jobTable struct {
 	last int // process id of the newest job, 0 before the first
 }
 
-// $! and $$ are renamed to these, as the library knows no process ids of
-// background lists, and a background list is a process of its own in which $$
-// must still be the number of the shell that a person sees.
+// $!, $$ and $0 are renamed to these, as the library knows no process ids of
+// background lists, a background list is a process of its own in which $$ must
+// still be the number of the shell that a person sees, and $0 is the name of a
+// file to the library.
 const (
 	lastJobVariable = "SH_LAST_JOB"
 	ownPidVariable  = "SH_PID"
+	nameVariable    = "SH_NAME"
 )
 
-// environ is the environment of the process with the value of $! in it.
+// environ is the environment of the process with the values of $!, $$, $0 and
+// from ${10} on in it.
 type environ struct{ s *shell }
 
 func (e environ) Get(name string) expand.Variable {
-	switch name {
-	case ownPidVariable:
-		return expand.Variable{Set: true, Kind: expand.String, Str: strconv.Itoa(os.Getpid())}
-	case lastJobVariable:
-		e.s.jobs.mu.Lock()
-		defer e.s.jobs.mu.Unlock()
-		if e.s.jobs.last == 0 {
-			return expand.Variable{}
+	for known, v := range e.own {
+		if known == name {
+			return v
 		}
-		return expand.Variable{Set: true, Kind: expand.String, Str: strconv.Itoa(e.s.jobs.last)}
 	}
 	v, ok := os.LookupEnv(name)
 	return expand.Variable{Set: ok, Exported: true, Kind: expand.String, Str: v}
 }
 
+func (e environ) own(f func(string, expand.Variable) bool) {
+	e.s.jobs.mu.Lock()
+	last := e.s.jobs.last
+	e.s.jobs.mu.Unlock()
+	value := func(text string) expand.Variable {
+		return expand.Variable{Set: true, Kind: expand.String, Str: text}
+	}
+	if last != 0 && !f(lastJobVariable, value(strconv.Itoa(last))) ||
+		!f(ownPidVariable, value(strconv.Itoa(os.Getpid()))) || !f(nameVariable, value(e.s.name)) {
+		return
+	}
+	for i, p := range e.s.runner.Params {
+		if i >= 9 && !f(strconv.Itoa(i+1), value(p)) { // the library knows the first nine
+			return
+		}
+	}
+}
+
+// Each lists the variables; part of a pipeline starts with a copy of them.
 func (e environ) Each(f func(string, expand.Variable) bool) {
+	for name, v := range e.own {
+		if !f(name, v) {
+			return
+		}
+	}
 	for _, kv := range os.Environ() {
 		name, v, _ := strings.Cut(kv, "=")
 		if name != "" && !f(name, expand.Variable{Set: true, Exported: true, Kind: expand.String, Str: v}) {
@@ -136,17 +157,31 @@ func (s *shell) rewrite(root *syntax.Stmt, own bool) {
 	})
 }
 
-// renameSpecial makes $! and $$ plain variables of ours.
+// renameSpecial makes $!, $$ and $0 plain variables of ours. ${10}, which the
+// library does not know, becomes ${*:10:1}, right in any function; with an
+// operator like :- it is looked up in environ.
 func renameSpecial(n *syntax.ParamExp) {
 	if n.Param == nil || n.Excl {
 		return
 	}
-	switch n.Param.Value {
+	number := n.Param.Value
+	if len(number) > 1 && strings.Trim(number, "0123456789") == "" && n.Exp == nil && n.Slice == nil && n.Repl == nil && !n.Length {
+		n.Param.Value = "*"
+		n.Slice = &syntax.Slice{Offset: plain(number), Length: plain("1")}
+		return
+	}
+	switch number {
 	case "!":
 		n.Param.Value, n.Short = lastJobVariable, false
 	case "$":
 		n.Param.Value, n.Short = ownPidVariable, false
+	case "0":
+		n.Param.Value, n.Short = nameVariable, false
 	}
+}
+
+func plain(value string) *syntax.Word {
+	return &syntax.Word{Parts: []syntax.WordPart{&syntax.Lit{Value: value}}}
 }
 
 // inChild walks statements that run beside the shell, and tells the walk above
@@ -159,90 +194,6 @@ func (s *shell) inChild(stmts []*syntax.Stmt, own bool) bool {
 		s.rewrite(st, false)
 	}
 	return false
-}
-
-// toBackground replaces the command of a background statement by a call of
-// `background TEXT [WORD …]`. The words of a plain command are expanded by
-// this shell; anything else is handed as text to a shell of its own.
-func (s *shell) toBackground(st *syntax.Stmt) {
-	syntax.Walk(st.Cmd, func(node syntax.Node) bool {
-		if p, ok := node.(*syntax.ParamExp); ok && p.Param != nil && p.Param.Value == "$" {
-			renameSpecial(p)
-		}
-		return true
-	})
-	var text strings.Builder
-	bare := *st
-	bare.Background, bare.Redirs = false, nil
-	if err := syntax.NewPrinter(syntax.SingleLine(true)).Print(&text, &bare); err != nil {
-		return // stays what the library makes of it
-	}
-	pos := st.Position
-	words := []*syntax.Word{literal(pos, ownPrefix+"background"), literal(pos, text.String())}
-	if call, ok := st.Cmd.(*syntax.CallExpr); ok && !st.Negated && len(call.Assigns) == 0 && len(call.Args) > 0 {
-		words = append(words, call.Args...)
-	}
-	st.Background, st.Negated = false, false
-	st.Cmd = &syntax.CallExpr{Args: words}
-}
-
-func literal(pos syntax.Pos, value string) *syntax.Word {
-	return &syntax.Word{Parts: []syntax.WordPart{&syntax.SglQuoted{Left: pos, Right: pos, Value: value}}}
-}
-
-// background starts a job: args[0] is its text, the rest its expanded words if
-// it is a plain command.
-func (s *shell) background(hc interp.HandlerContext, args []string) error {
-	words := args[1:]
-	if len(words) > 0 {
-		_, isFunc := s.runner.Funcs[words[0]]
-		if isFunc || interp.IsBuiltin(words[0]) && words[0] != "kill" {
-			words = []string{}
-		}
-	}
-	var cmd *exec.Cmd
-	if len(words) > 0 {
-		path, err := lookPath(hc, words[0])
-		if err != nil {
-			return s.refuse(hc, words[0], err)
-		}
-		cmd = command(hc, path, words)
-	} else {
-		body, err := s.child(hc, args[0])
-		if err != nil {
-			return err
-		}
-		cmd = command(hc, selfPath, append([]string{"sh", "-c", body, "sh"}, s.runner.Params...))
-	}
-	if hc.Stdin == os.Stdin {
-		cmd.Stdin = nil // /dev/null: the terminal and the script belong to the shell
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: s.prompt}
-	if err := cmd.Start(); err != nil {
-		return s.refuse(hc, args[0], err)
-	}
-	s.jobs.add(hc, cmd, args[0], s.prompt)
-	return nil
-}
-
-// child is the text for a shell of its own: the variables and functions of
-// this one, then the commands.
-func (s *shell) child(hc interp.HandlerContext, text string) (string, error) {
-	var b strings.Builder
-	b.WriteString(ownPidVariable + "=" + hc.Env.Get(ownPidVariable).Str + "\n")
-	for name, v := range hc.Env.Each {
-		if v.Exported || v.ReadOnly || v.Kind != expand.String || !v.IsSet() || name == ownPidVariable {
-			continue
-		}
-		b.WriteString(name + "=" + quoteAll([]string{v.Str}) + "\n")
-	}
-	for _, f := range s.marks.funcs {
-		if err := syntax.NewPrinter().Print(&b, f); err != nil {
-			return "", err
-		}
-		b.WriteString("\n")
-	}
-	return b.String() + text, nil
 }
 
 func (t *jobTable) add(hc interp.HandlerContext, cmd *exec.Cmd, text string, say bool) {

@@ -35,7 +35,7 @@ func (s *shell) stdin() int {
 	for {
 		code, again := s.readLoop(p, in, ed)
 		if !again {
-			return code
+			return s.finish(code)
 		}
 		if ed != nil {
 			ed.drop()

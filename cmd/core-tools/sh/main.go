@@ -1,8 +1,9 @@
 // Command sh is the shell of Silo's built-in images: the interpreter of
 // mvdan.cc/sh with what that library leaves to its user. Commands become
 // processes (exec.go), background lists become processes of their own with a
-// real $! (jobs.go), traps for signals (trap.go), and a person gets a line
-// editor with history and completion (line.go, complete.go).
+// real $! (jobs.go, background.go), traps for signals and the end (trap.go), test, echo and
+// printf are its own (test.go, output.go, printf.go), and a person gets a line
+// editor with history and completion (line.go, editor.go).
 package main
 
 import (
@@ -26,6 +27,7 @@ type options struct {
 	hasCommand  bool
 	interactive bool     // -i
 	login       bool     // -l, or a name that starts with "-"
+	stdin       bool     // -s: commands from standard input, with parameters
 	set         []string // -e -u -x … for the interpreter, as "set" takes them
 	args        []string // script and its parameters, or $0 and parameters after -c
 }
@@ -39,7 +41,7 @@ func run(argv []string) int {
 	}
 	opts, err := parseArgs(argv)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "sh: %v\nusage: sh [-ilaefnuvx] [-o option] [-c command | script] [argument ...]\n", err)
+		fmt.Fprintf(os.Stderr, "sh: %v\nusage: sh [-ilaefnuvx] [-o option] [-c command | -s | script] [argument ...]\n", err)
 		return 2
 	}
 	s := newShell(opts)
@@ -49,7 +51,7 @@ func run(argv []string) int {
 	switch {
 	case opts.hasCommand:
 		return s.script(opts.command, "sh")
-	case len(opts.args) > 0:
+	case len(opts.args) > 0 && !opts.stdin:
 		return s.file(opts.args[0])
 	}
 	return s.stdin()
@@ -75,6 +77,7 @@ func parseArgs(argv []string) (options, error) {
 			case c == 'l':
 				o.login = true
 			case c == 's':
+				o.stdin = true
 			case c == 'o' && i == len(arg)-2:
 				if len(args) == 0 {
 					return o, fmt.Errorf("%s: needs an option name", arg)
@@ -95,12 +98,16 @@ func parseArgs(argv []string) (options, error) {
 		o.command, o.hasCommand, args = args[0], true, args[1:]
 	}
 	o.args = args
+	if o.stdin = o.stdin && !o.hasCommand; o.stdin {
+		o.args = append([]string{"sh"}, args...)
+	}
 	return o, nil
 }
 
 // shell is one running interpreter.
 type shell struct {
 	runner *interp.Runner
+	name   string // $0
 	jobs   jobTable
 	traps  trapTable
 	marks  marks
@@ -109,7 +116,10 @@ type shell struct {
 }
 
 func newShell(o options) *shell {
-	s := &shell{prompt: o.interactive}
+	s := &shell{prompt: o.interactive, name: "sh"}
+	if len(o.args) > 0 {
+		s.name = o.args[0]
+	}
 	params := append([]string{}, o.set...)
 	params = append(params, "--")
 	if len(o.args) > 1 {
@@ -137,8 +147,9 @@ func (s *shell) script(text, name string) int {
 		fmt.Fprintf(os.Stderr, "sh: %v\n", err)
 		return 2
 	}
+	prog.Name = s.name // which is $0 for eval
 	s.prepare(prog.Stmts, true)
-	return s.status(s.runner.Run(context.Background(), prog))
+	return s.finish(s.status(s.runner.Run(context.Background(), prog)))
 }
 
 func (s *shell) file(path string) int {
@@ -184,14 +195,38 @@ func (s *shell) status(err error) int {
 		code = 1
 	}
 	if text := s.traps.due(); text != "" {
-		prog, err := parser().Parse(strings.NewReader(text), "trap")
-		if err != nil {
-			return code
-		}
-		var es interp.ExitStatus
-		if err := s.runner.Run(context.Background(), prog); s.runner.Exited() && errors.As(err, &es) {
-			code = int(es)
-		}
+		code = s.runTrap(text, code)
+	}
+	return code
+}
+
+// finish runs the trap on EXIT at the end of the shell, and gives the status
+// that it ends with.
+func (s *shell) finish(code int) int {
+	if text := s.traps.takeExit(); text != "" {
+		code = s.runTrap(text, code)
+	}
+	return code
+}
+
+// runTrap runs text, and gives the status of an exit in it, else code.
+func (s *shell) runTrap(text string, code int) int {
+	prog, err := parser().Parse(strings.NewReader(text), "trap")
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "sh: %v\n", err)
+		return code
+	}
+	old := s.marks
+	s.prepare(prog.Stmts, false)
+	err = s.runner.Run(context.Background(), prog)
+	s.marks = old
+	var es interp.ExitStatus
+	switch {
+	case !s.runner.Exited():
+	case errors.As(err, &es):
+		code = int(es)
+	case err == nil:
+		code = 0
 	}
 	return code
 }

@@ -12,10 +12,13 @@ import (
 	"mvdan.cc/sh/v3/interp"
 )
 
-// trapTable holds what is to run on signals. The library knows EXIT and ERR;
-// signals are kept here and run before the next command.
+// trapTable holds what is to run on signals and at the end of the shell. Signals
+// are run before the next command. The library runs ERR; of EXIT it would drop
+// the status that the trap exits with.
 type trapTable struct {
 	mu      sync.Mutex
+	exit    string // runs at the end, "" for nothing
+	onError bool   // the library holds a trap on ERR
 	actions map[syscall.Signal]string
 	pending []syscall.Signal
 	wake    chan syscall.Signal // for a wait that is going on
@@ -42,9 +45,10 @@ func trapSignal(word string) (syscall.Signal, bool) {
 	return 0, false
 }
 
-// set is the builtin trap: signals are taken out, and what is left for the
-// library (EXIT, ERR, a listing) is returned.
-func (t *trapTable) set(hc interp.HandlerContext, args []string) ([]string, error) {
+// set is the builtin trap: signals and EXIT are taken out, and what is left for
+// the library (ERR, a listing) is returned. In a subshell, which is no process,
+// EXIT is left to the library too, or it would be the end of the whole shell.
+func (t *trapTable) set(hc interp.HandlerContext, args []string, subshell bool) ([]string, error) {
 	words := args[1:]
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
@@ -62,9 +66,12 @@ func (t *trapTable) set(hc interp.HandlerContext, args []string) ([]string, erro
 		switch sig, ok := trapSignal(n); {
 		case ok:
 			t.put(sig, action)
+		case (n == "0" || n == "EXIT") && !subshell:
+			t.putExit(action)
 		case n == "0":
 			rest = append(rest, "EXIT")
 		default:
+			t.putError(n, action)
 			rest = append(rest, n)
 		}
 	}
@@ -92,6 +99,32 @@ func (t *trapTable) put(sig syscall.Signal, action string) {
 		t.actions[sig] = action
 		signal.Notify(t.notify, sig)
 	}
+}
+
+func (t *trapTable) putExit(action string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.exit = action
+	if action == "-" {
+		t.exit = ""
+	}
+}
+
+func (t *trapTable) putError(name, action string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if name == "ERR" {
+		t.onError = action != "-" && action != ""
+	}
+}
+
+// takeExit gives what is to run at the end, once.
+func (t *trapTable) takeExit() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := t.exit
+	t.exit = ""
+	return text
 }
 
 func (t *trapTable) collect() {
@@ -128,10 +161,17 @@ func (t *trapTable) due() string {
 	return strings.Join(text, "\n")
 }
 
+// none tells that no command needs this shell to live on after it.
 func (t *trapTable) none() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.actions) == 0
+	return len(t.actions) == 0 && t.exit == "" && !t.onError
+}
+
+func (t *trapTable) has(sig syscall.Signal) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.actions[sig] != ""
 }
 
 // arrived gets a trapped signal as it comes; nil, which never does, without traps.
@@ -145,6 +185,9 @@ func (t *trapTable) print(hc interp.HandlerContext) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var lines []string
+	if t.exit != "" {
+		lines = append(lines, fmt.Sprintf("trap -- %s EXIT\n", quoteAll([]string{t.exit})))
+	}
 	for sig, a := range t.actions {
 		for name, s := range trapSignals {
 			if s == sig {
