@@ -6,14 +6,19 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
+
+	"coretools.silo/signals"
 )
 
 // call sees every simple command before it runs. It runs due traps, turns
@@ -102,7 +107,31 @@ func (s *shell) exec(ctx context.Context, args []string) error {
 	if err != nil {
 		return s.refuse(hc, args[0], err)
 	}
-	return exitError(cmd.Wait())
+	err = cmd.Wait()
+	if err == nil && args[0] == "kill" {
+		s.awaitOwnEnd(args[1:])
+	}
+	return exitError(err)
+}
+
+// awaitOwnEnd gives a signal that the shell has had sent to itself the time to
+// end it: it is another thread that gets it, and this one might be done first.
+func (s *shell) awaitOwnEnd(args []string) {
+	sig, self := syscall.SIGTERM, strconv.Itoa(os.Getpid())
+	if len(args) > 1 && strings.HasPrefix(args[0], "-") {
+		word := args[0][1:]
+		if args = args[1:]; word == "s" || word == "n" {
+			word, args = args[0], args[1:]
+		}
+		var err error
+		if sig, err = signals.Parse(word); err != nil {
+			return
+		}
+	}
+	ends := slices.Contains([]syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGABRT}, sig)
+	if ends && !s.prompt && !s.traps.has(sig) && !signal.Ignored(sig) && slices.Contains(args, self) {
+		time.Sleep(time.Second) // if it is ignored
+	}
 }
 
 // own runs one of the commands that call marked with ownPrefix.

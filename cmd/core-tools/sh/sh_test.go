@@ -296,3 +296,19 @@ func TestArguments(t *testing.T) {
 		})
 	}
 }
+
+// A signal that the shell has had sent to itself ends it before it goes on,
+// whichever thread gets it.
+func TestKillsItself(t *testing.T) {
+	for range 20 {
+		if out, status := runShell(t, "", "-c", "kill -15 $$; echo on"); out != "" || status != -1 {
+			t.Fatalf("%q, %d", out, status)
+		}
+	}
+	if out, status := runShell(t, "", "-c", "trap '' TERM; kill -15 $$; echo on"); out != "on\n" || status != 0 {
+		t.Errorf("an ignored one: %q, %d", out, status)
+	}
+	if out, status := runShell(t, "", "-c", "trap 'echo got' TERM; kill -s TERM $$; echo on"); out != "got\non\n" || status != 0 {
+		t.Errorf("one with a trap: %q, %d", out, status)
+	}
+}
