@@ -161,14 +161,21 @@ func (f *FD) OnProc() (bool, error) {
 
 // SameAs tells whether two open objects are one, of one mount.
 func (f *FD) SameAs(other *FD) (bool, error) {
-	var a, b unix.Statx_t
-	for fd, st := range map[*FD]*unix.Statx_t{f: &a, other: &b} {
-		err := retry(func() error {
-			return unix.Statx(fd.Int(), "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_MNT_ID, st)
-		})
-		if err != nil {
-			return false, &os.PathError{Op: "statx", Path: fd.Name(), Err: err}
-		}
+	a, err := f.identity()
+	if err != nil {
+		return false, err
 	}
-	return a.Ino == b.Ino && a.Mnt_id == b.Mnt_id, nil
+	b, err := other.identity()
+	return err == nil && a.Ino == b.Ino && a.Mnt_id == b.Mnt_id, err
+}
+
+// identity asks which object of which mount is open.
+func (f *FD) identity() (st unix.Statx_t, err error) {
+	err = retry(func() error {
+		return unix.Statx(f.Int(), "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_MNT_ID, &st)
+	})
+	if err != nil {
+		err = &os.PathError{Op: "statx", Path: f.Name(), Err: err}
+	}
+	return st, err
 }

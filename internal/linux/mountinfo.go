@@ -74,12 +74,8 @@ func unescapeMount(s string) string {
 // MountID is the number of the mount that an open file is of. When the mount is
 // gone another may get it.
 func MountID(f *FD) (uint64, error) {
-	var st unix.Statx_t
-	err := retry(func() error { return unix.Statx(f.Int(), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st) })
-	if err != nil {
-		return 0, &os.PathError{Op: "statx", Path: f.Name(), Err: err}
-	}
-	return st.Mnt_id, nil
+	st, err := f.identity()
+	return st.Mnt_id, err
 }
 
 // UnmountOverlay detaches one overlay that is mounted at path, told by its

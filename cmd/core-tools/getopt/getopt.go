@@ -4,7 +4,10 @@
 package getopt
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -177,6 +180,38 @@ func (s *Set) Values(c byte) []string { return s.values[c] }
 func (s *Set) Usage(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s: %s\nusage: %s\n", Name(), fmt.Sprintf(format, args...), s.usage)
 	os.Exit(s.mistake)
+}
+
+// Refuse complains about operands: of a path that is not what it must be it
+// tells and exits 1, of a wrong command line as Usage does. nil is no complaint.
+func (s *Set) Refuse(err error) {
+	var path *fs.PathError
+	switch {
+	case err == nil:
+	case errors.As(err, &path):
+		var status Status
+		status.Note(err)
+		status.Exit()
+	default:
+		s.Usage("%v", err)
+	}
+}
+
+// Yes reads an answer, a line and no more: the rest is for others. Without one
+// it is no.
+func Yes(in io.Reader) bool {
+	var text []byte
+	var c [1]byte
+	for {
+		n, err := in.Read(c[:])
+		if n > 0 && c[0] != '\n' {
+			text = append(text, c[0])
+		}
+		if err != nil || n > 0 && c[0] == '\n' {
+			answer := strings.ToLower(strings.TrimSpace(string(text)))
+			return answer == "y" || answer == "yes"
+		}
+	}
 }
 
 // Status collects what went wrong in a command that goes on after a mistake.

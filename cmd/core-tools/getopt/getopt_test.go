@@ -84,3 +84,13 @@ func TestLast(t *testing.T) {
 		}
 	}
 }
+
+// An answer is one line; what follows it is left for others.
+func TestYes(t *testing.T) {
+	in := strings.NewReader("y\n YES \nno\n\nyes please\nY")
+	for i, want := range []bool{true, true, false, false, false, true, false} {
+		if got := Yes(in); got != want {
+			t.Errorf("answer %d: %t", i+1, got)
+		}
+	}
+}

@@ -2,14 +2,12 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"coretools.silo/getopt"
@@ -24,21 +22,14 @@ func main() {
 	})
 	l := &linker{
 		symbolic: opt.Has('s'), relative: opt.Has('r'), follow: opt.Last("LP") == 'L',
-		policy: opt.Last("fi"), in: bufio.NewReader(os.Stdin), errs: os.Stderr,
+		policy: opt.Last("fi"), in: os.Stdin, errs: os.Stderr,
 	}
 	if l.relative && !l.symbolic {
 		opt.Usage("-r goes with -s only")
 	}
 	var status getopt.Status
 	targets, place, into, err := plan(opt)
-	var noFolder *fs.PathError
-	if errors.As(err, &noFolder) {
-		status.Note(err)
-		status.Exit()
-	}
-	if err != nil {
-		opt.Usage("%v", err)
-	}
+	opt.Refuse(err)
 	for _, target := range targets {
 		name := place
 		if into {
@@ -90,7 +81,7 @@ func plan(opt *getopt.Set) (targets []string, place string, into bool, err error
 type linker struct {
 	symbolic, relative, follow bool
 	policy                     byte // 'f', 'i' or 0: what happens to a name that is taken
-	in                         *bufio.Reader
+	in                         io.Reader
 	errs                       io.Writer
 }
 
@@ -156,9 +147,7 @@ func (l *linker) replace(target, name string) (bool, error) {
 
 func (l *linker) ask(name string) bool {
 	fmt.Fprintf(l.errs, "ln: replace '%s'? ", name)
-	answer, _ := l.in.ReadString('\n')
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
+	return getopt.Yes(l.in)
 }
 
 // relativeTo writes a path as seen from a folder, past the links on both ways.

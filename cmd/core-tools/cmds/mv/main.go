@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -30,14 +29,7 @@ func main() {
 	}
 	var status getopt.Status
 	sources, target, into, err := m.plan(opt)
-	var noFolder *fs.PathError
-	if errors.As(err, &noFolder) {
-		status.Note(err)
-		status.Exit()
-	}
-	if err != nil {
-		opt.Usage("%v", err)
-	}
+	opt.Refuse(err)
 	for _, src := range sources {
 		dst := target
 		if into {
@@ -179,21 +171,5 @@ func (m *mover) mayReplace(dst string, to fs.FileInfo) bool {
 	default:
 		return true
 	}
-	answer := strings.ToLower(readLine(m.in))
-	return answer == "y" || answer == "yes"
-}
-
-// readLine reads no more than a line: the rest is for others.
-func readLine(in io.Reader) string {
-	var text []byte
-	var c [1]byte
-	for {
-		n, err := in.Read(c[:])
-		if n > 0 && c[0] != '\n' {
-			text = append(text, c[0])
-		}
-		if err != nil || n > 0 && c[0] == '\n' {
-			return strings.TrimSpace(string(text))
-		}
-	}
+	return getopt.Yes(m.in)
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +30,7 @@ func main() {
 		opt.Usage("no file named")
 	}
 	r := newRemover(opt)
-	r.in, r.out, r.errs, r.terminal = bufio.NewReader(os.Stdin), os.Stdout, os.Stderr, term.IsTerminal(0)
+	r.in, r.out, r.errs, r.terminal = os.Stdin, os.Stdout, os.Stderr, term.IsTerminal(0)
 	for _, path := range opt.Operands {
 		r.remove(path)
 	}
@@ -40,7 +39,7 @@ func main() {
 
 // remover removes as its options say.
 type remover struct {
-	in                 *bufio.Reader
+	in                 io.Reader
 	out, errs          io.Writer
 	policy             byte // 'f', 'i' or 0: what is asked
 	recursive, folders bool // folders: empty ones may go without recursive
@@ -188,7 +187,5 @@ func (r *remover) mayRemove(p place, kind string) bool {
 
 func (r *remover) ask(format string, args ...any) bool {
 	fmt.Fprintf(r.errs, "rm: "+format+" ", args...)
-	line, _ := r.in.ReadString('\n') // without an answer it stays
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
+	return getopt.Yes(r.in)
 }

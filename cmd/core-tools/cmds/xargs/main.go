@@ -40,7 +40,7 @@ func main() {
 		if err != nil {
 			opt.Usage("-p: %v", err)
 		}
-		r.answers = bufio.NewReader(terminal)
+		r.answers = terminal
 	}
 	i := &items{in: bufio.NewReader(os.Stdin), null: opt.Has('0'), lines: r.replace != ""}
 	os.Exit(r.run(i))
@@ -54,7 +54,7 @@ type runner struct {
 	replace        string   // what an item stands for, one for each run
 	notEmpty       bool     // nothing runs without an item
 	trace, ask     bool
-	answers        *bufio.Reader
+	answers        io.Reader
 	out, errs      io.Writer
 	failed, didRun bool
 }
@@ -181,7 +181,5 @@ func (r *runner) ended(name string, exit *exec.ExitError) int {
 
 func (r *runner) agreed() bool {
 	fmt.Fprint(r.errs, "? ")
-	line, _ := r.answers.ReadString('\n') // no answer is a no
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
+	return getopt.Yes(r.answers)
 }
