@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,6 +71,74 @@ func accepts(t *testing.T, root, name string, option []string) (string, bool) {
 	first, _, _ := strings.Cut(string(said), "\n")
 	// Some look at their input or at a value before they look at all options.
 	return first, strings.Contains(first, strings.TrimLeft(unknown, "-")) || !complaint.MatchString(first)
+}
+
+// TestQuit ends one command of each program of core but svcbox, which would serve
+// this host, as Ctrl-\ does. It must be
+// by that signal, and no word of the language that the command is written in.
+func TestQuit(t *testing.T) {
+	core := Builtin()[0]
+	testenv.Need(t, core.Size() > 0, "the images are not built: run make images")
+	root := unpack(t, core)
+	for _, words := range [][]string{
+		{"sh"},
+		{"cat"},
+		{"hexdump"},
+		{"nc", "-l", "-U", filepath.Join(t.TempDir(), "socket")},
+		{"httpd", "-p", "127.0.0.1:0"},
+		{"sort-object", "x"},
+	} {
+		if said, err := quit(t, root, words); err == nil || err.Error() != "signal: quit" || said != "" {
+			t.Errorf("%s: ended with %v, and said %q", words[0], err, said)
+		}
+	}
+}
+
+// quit starts a command, sends it SIGQUIT when it waits, and gives what it said
+// after that.
+func quit(t *testing.T, root string, words []string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "bin", words[0]), words[1:]...)
+	cmd.Args[0] = words[0]
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	stdin, err := cmd.StdinPipe() // which says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waits(t, cmd.Process.Pid)
+	if err := cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	return said.String(), err
+}
+
+// waits returns when all threads of a process have slept for a while.
+func waits(t *testing.T, pid int) {
+	t.Helper()
+	quiet := 0
+	for range 1000 {
+		time.Sleep(10 * time.Millisecond)
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(stat), ") Z ") {
+			return // it has ended by itself
+		}
+		if quiet++; !strings.Contains(string(stat), ") S ") {
+			quiet = 0
+		}
+		if quiet == 10 {
+			return
+		}
+	}
+	t.Fatalf("process %d does not come to rest", pid)
 }
 
 // unpack lays out the commands and the manual of an image.

@@ -58,8 +58,9 @@ func (b *builder) box(x box) ([]byte, error) {
 }
 
 // prepareMain changes the program that gobusybox wrote: arguments pass through
-// package argfix first, and the Go release's own settings hold, where a tree
-// without go.mod would get those of Go 1.20.
+// package argfix first, signals end it as package signals has it, and the Go
+// release's own settings hold, where a tree without go.mod would get those of Go
+// 1.20.
 func prepareMain(src, dir string) error {
 	path := filepath.Join(dir, "main.go")
 	text, err := os.ReadFile(path)
@@ -72,13 +73,21 @@ func prepareMain(src, dir string) error {
 		return fmt.Errorf("%s: not the program that gobusybox used to write", path)
 	}
 	text = bytes.Replace(text, []byte(call), []byte(fixed), 1)
-	text = bytes.Replace(text, []byte("\nimport ("), []byte("\nimport (\n\t\"coretools.silo/argfix\""), 1)
+	text = bytes.Replace(text, []byte("\nimport ("), []byte("\nimport (\n\t\"coretools.silo/argfix\"\n\t_ \"coretools.silo/signals\""), 1)
 	text = append([]byte("//go:debug default=go1.26\n"), text...)
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return err
 	}
-	to := filepath.Join(src, "src/coretools.silo/argfix")
-	return os.CopyFS(to, os.DirFS("argfix"))
+	for _, pkg := range []string{"argfix", "signals"} {
+		to := filepath.Join(src, "src/coretools.silo", pkg)
+		if err := os.RemoveAll(to); err != nil { // of a command that uses it too
+			return err
+		}
+		if err := os.CopyFS(to, os.DirFS(pkg)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // goBuild runs the compiler with nothing of the caller's that would change its

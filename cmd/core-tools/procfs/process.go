@@ -85,23 +85,32 @@ func (r Root) Processes() ([]Process, error) {
 	return all, nil
 }
 
-func (r Root) pids() ([]int, error) {
-	entries, err := os.ReadDir(string(r) + "/proc")
+// numbers lists what has a number for a name in a folder, in order.
+func (r Root) numbers(dir string) ([]int, error) {
+	entries, err := os.ReadDir(string(r) + dir)
 	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
+		return nil, err
 	}
-	var pids []int
+	var all []int
 	for _, e := range entries {
 		if n, err := strconv.Atoi(e.Name()); err == nil && n > 0 {
-			pids = append(pids, n)
+			all = append(all, n)
 		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+func (r Root) pids() ([]int, error) {
+	pids, err := r.numbers("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	if len(pids) == 0 {
 		if _, err := os.Stat(string(r) + "/proc/stat"); errors.Is(err, fs.ErrNotExist) {
 			return nil, errors.New("list processes: /proc is empty: it is not mounted here")
 		}
 	}
-	slices.Sort(pids)
 	return pids, nil
 }
 
@@ -177,6 +186,41 @@ func (r Root) owner(dir string) int64 {
 // Session is the number of the session that the caller is in: 0 for the
 // system's, -1 if the kernel has none.
 func (r Root) Session() int64 { return r.session("/proc/self") }
+
+// Undelivered tells which signals wait for any thread of the process itself, a
+// bit for each, that of signal 1 lowest: ShdPnd of proc_pid_status(5).
+func (r Root) Undelivered() uint64 {
+	status, _ := r.Read("/proc/self/status") // empty, if there is none
+	return mask(field(status, "ShdPnd"))
+}
+
+// Thread tells whether a thread of the process itself sleeps, and which signals
+// wait for it alone. One that is not there sleeps.
+func (r Root) Thread(tid int) (sleeps bool, undelivered uint64) {
+	status, _ := r.Read("/proc/self/task/" + strconv.Itoa(tid) + "/status")
+	return !strings.HasPrefix(field(status, "State"), "R"), mask(field(status, "SigPnd"))
+}
+
+// field is the value of one line of a status, "" if there is none.
+func field(status []byte, name string) string {
+	_, rest, _ := strings.Cut(string(status), "\n"+name+":")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(line)
+}
+
+func mask(word string) uint64 {
+	n, err := strconv.ParseUint(word, 16, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Threads lists the threads of the process itself.
+func (r Root) Threads() []int {
+	tids, _ := r.numbers("/proc/self/task") // none, if it is not there
+	return tids
+}
 
 // exists tells whether there is a process of a number, also one that /proc
 // hides: a signal to it is then refused, not lost.

@@ -218,3 +218,25 @@ func TestReadNoFile(t *testing.T) {
 		}
 	}
 }
+
+func TestUndelivered(t *testing.T) {
+	r := record(t, map[string]string{
+		"/proc/self/status":        "Name:\tsh\nState:\tS (sleeping)\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000004000\nSigBlk:\t0\n",
+		"/proc/self/task/7/status": "Name:\tsh\nState:\tR (running)\nSigPnd:\t4000000000000000\nShdPnd:\t0000000000004000\n",
+		"/proc/self/task/8/status": "Name:\tR\nState:\tS (sleeping)\nSigPnd:\t0000000000000000\n",
+	})
+	if got := r.Undelivered(); got != 1<<14 {
+		t.Errorf("%x waits for the process, want %x", got, 1<<14)
+	}
+	if got := r.Threads(); !reflect.DeepEqual(got, []int{7, 8}) {
+		t.Errorf("threads %v, want 7 and 8", got)
+	}
+	for tid, want := range map[int]struct {
+		sleeps bool
+		mask   uint64
+	}{7: {false, 1 << 62}, 8: {true, 0}, 9: {true, 0}} {
+		if sleeps, mask := r.Thread(tid); sleeps != want.sleeps || mask != want.mask {
+			t.Errorf("thread %d: %v and %x, want %+v", tid, sleeps, mask, want)
+		}
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -107,31 +106,52 @@ func (s *shell) exec(ctx context.Context, args []string) error {
 	if err != nil {
 		return s.refuse(hc, args[0], err)
 	}
-	err = cmd.Wait()
-	if err == nil && args[0] == "kill" {
-		s.awaitOwnEnd(args[1:])
-	}
-	return exitError(err)
+	return exitError(s.await(cmd, args))
 }
 
-// awaitOwnEnd gives a signal that the shell has had sent to itself the time to
-// end it: it is another thread that gets it, and this one might be done first.
-func (s *shell) awaitOwnEnd(args []string) {
-	sig, self := syscall.SIGTERM, strconv.Itoa(os.Getpid())
-	if len(args) > 1 && strings.HasPrefix(args[0], "-") {
+// await waits until a command has ended and what it has sent to the shell has
+// come.
+func (s *shell) await(cmd *exec.Cmd, args []string) error {
+	sig := syscall.Signal(0)
+	if args[0] == "kill" {
+		sig = toItself(args[1:])
+	}
+	err := cmd.Wait()
+	if sig != 0 && err == nil && !s.prompt && slices.Contains(ending, sig) && !s.traps.has(sig) && !signals.Ignored(sig) {
+		time.Sleep(settleTime) // another thread gets it, and this one might be done first
+	}
+	s.traps.settle()
+	return err
+}
+
+// ending are signals that end a shell without a trap for them.
+var ending = append([]syscall.Signal{
+	syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGABRT,
+}, dropped...)
+
+// dropped are signals that the runtime of Go would drop.
+var dropped = []syscall.Signal{
+	syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGIO, syscall.SIGPWR,
+}
+
+// toItself is the signal that a kill with these arguments sends to the shell, 0
+// for none.
+func toItself(args []string) syscall.Signal {
+	sig := syscall.SIGTERM
+	if len(args) > 1 && strings.HasPrefix(args[0], "-") && args[0] != "--" {
 		word := args[0][1:]
 		if args = args[1:]; word == "s" || word == "n" {
 			word, args = args[0], args[1:]
 		}
 		var err error
 		if sig, err = signals.Parse(word); err != nil {
-			return
+			return 0
 		}
 	}
-	ends := slices.Contains([]syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGABRT}, sig)
-	if ends && !s.prompt && !s.traps.has(sig) && !signal.Ignored(sig) && slices.Contains(args, self) {
-		time.Sleep(time.Second) // if it is ignored
+	if !slices.Contains(args, strconv.Itoa(os.Getpid())) {
+		return 0
 	}
+	return sig
 }
 
 // own runs one of the commands that call marked with ownPrefix.

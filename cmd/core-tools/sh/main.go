@@ -17,6 +17,8 @@ import (
 
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
+
+	"coretools.silo/signals"
 )
 
 func main() { os.Exit(run(os.Args)) }
@@ -33,6 +35,7 @@ type options struct {
 }
 
 func run(argv []string) int {
+	signals.Default(dropped...)
 	name := filepath.Base(strings.TrimPrefix(argv[0], "-"))
 	switch name {
 	case "test", "[", "printf":

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"mvdan.cc/sh/v3/interp"
+
+	"coretools.silo/signals"
 )
 
 // emit writes what a builtin prints, with one write, so that lines of commands
@@ -22,7 +23,7 @@ func (s *shell) emit(ctx context.Context, hc interp.HandlerContext, name string,
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, syscall.EPIPE) && !signal.Ignored(syscall.SIGPIPE) && !s.traps.has(syscall.SIGPIPE) {
+	if errors.Is(err, syscall.EPIPE) && !signals.Ignored(syscall.SIGPIPE) && !s.traps.has(syscall.SIGPIPE) {
 		status := 128 + int(syscall.SIGPIPE)
 		if s.prompt && s.isOwn(hc) {
 			return interp.ExitStatus(status) // a person's shell lives on

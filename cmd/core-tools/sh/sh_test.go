@@ -297,18 +297,32 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// A signal that the shell has had sent to itself ends it before it goes on,
+// A signal that the shell has had sent to itself is there before it goes on,
 // whichever thread gets it.
 func TestKillsItself(t *testing.T) {
-	for range 20 {
-		if out, status := runShell(t, "", "-c", "kill -15 $$; echo on"); out != "" || status != -1 {
-			t.Fatalf("%q, %d", out, status)
-		}
+	tests := []struct {
+		name, script, want string
+		status             int
+	}{
+		{"ends it", "kill -15 $$; echo on", "", -1},
+		{"another end", "kill -USR1 $$; echo on", "", -1},
+		{"no stacks", "kill -QUIT $$; echo on", "", -1},
+		{"default again", "trap : QUIT USR2; trap - QUIT USR2; kill -QUIT $$; echo on", "", -1},
+		{"ignored", "trap '' TERM; kill -15 $$; echo on", "on\n", 0},
+		{"has a trap", "trap 'echo got' TERM; kill -s TERM $$; echo on", "got\non\n", 0},
+		{"trap at the end", "trap 'echo got' USR1; kill -USR1 $$", "got\n", 0},
+		{"trap, from another", "trap 'echo got' HUP; /bin/sh -c 'kill -1 $PPID'; echo on", "got\non\n", 0},
+		{"trap, from another, at the end", "trap 'echo got; exit 3' USR2; /bin/sh -c 'kill -USR2 $PPID'", "got\n", 3},
+		{"several", "trap 'echo hup' HUP; trap 'echo int' INT; /bin/sh -c 'kill -1 $PPID; kill -2 $PPID'; echo on", "hup\nint\non\n", 0},
+		{"to no other", "trap 'echo got' TERM; sleep 5 & kill $!; wait $!; echo $?", "143\n", 0},
 	}
-	if out, status := runShell(t, "", "-c", "trap '' TERM; kill -15 $$; echo on"); out != "on\n" || status != 0 {
-		t.Errorf("an ignored one: %q, %d", out, status)
-	}
-	if out, status := runShell(t, "", "-c", "trap 'echo got' TERM; kill -s TERM $$; echo on"); out != "got\non\n" || status != 0 {
-		t.Errorf("one with a trap: %q, %d", out, status)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for range 10 {
+				if out, status := runShell(t, "", "-c", tt.script); out != tt.want || status != tt.status {
+					t.Fatalf("%q and %d, want %q and %d", out, status, tt.want, tt.status)
+				}
+			}
+		})
 	}
 }

@@ -4,12 +4,17 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"mvdan.cc/sh/v3/interp"
+
+	"coretools.silo/procfs"
+	"coretools.silo/signals"
 )
 
 // trapTable holds what is to run on signals and at the end of the shell. Signals
@@ -23,7 +28,17 @@ type trapTable struct {
 	pending []syscall.Signal
 	wake    chan syscall.Signal // for a wait that is going on
 	notify  chan os.Signal
+
+	settling sync.Mutex
+	settled  chan struct{} // a marker came through notify
 }
+
+// The shell sends these to itself, see settle: the last of the real-time
+// signals, which trap does not know.
+const (
+	probe  = syscall.Signal(63) // dropped by the runtime
+	marker = syscall.Signal(64)
+)
 
 var trapSignals = map[string]syscall.Signal{
 	"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM,
@@ -86,13 +101,17 @@ func (t *trapTable) put(sig syscall.Signal, action string) {
 	defer t.mu.Unlock()
 	if t.notify == nil {
 		t.actions, t.notify = map[syscall.Signal]string{}, make(chan os.Signal, 16)
-		t.wake = make(chan syscall.Signal, 1)
+		t.wake, t.settled = make(chan syscall.Signal, 1), make(chan struct{}, 1)
+		signal.Notify(t.notify, marker)
 		go t.collect()
 	}
 	delete(t.actions, sig)
 	switch action {
 	case "-":
 		signal.Reset(sig)
+		if slices.Contains(dropped, sig) || sig == syscall.SIGQUIT {
+			signals.Default(sig)
+		}
 	case "":
 		signal.Ignore(sig) // what is ignored stays so in every command
 	default:
@@ -133,6 +152,13 @@ func (t *trapTable) collect() {
 		if !ok {
 			continue
 		}
+		if sig == marker {
+			select {
+			case t.settled <- struct{}{}:
+			default:
+			}
+			continue
+		}
 		t.mu.Lock()
 		t.pending = append(t.pending, sig)
 		t.mu.Unlock()
@@ -148,6 +174,7 @@ func (t *trapTable) due() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var text []string
+	slices.Sort(t.pending) // several that came between two commands: by number
 	for _, sig := range t.pending {
 		if a := t.actions[sig]; a != "" {
 			text = append(text, a)
@@ -159,6 +186,65 @@ func (t *trapTable) due() string {
 	default:
 	}
 	return strings.Join(text, "\n")
+}
+
+// settle sees to it that signals which a command has sent to the shell are due
+// once it has ended, as they are in a shell of one thread. Here any thread may
+// get them, and they come to collect only then. It waits until no signal waits
+// for the process, then for each thread that may have got one: a probe is taken
+// only after it has told the runtime of that. Last, markers come to collect: the
+// second stands behind all that the runtime held when it looked for the first.
+func (t *trapTable) settle() {
+	set := t.mask()
+	if set == 0 {
+		return
+	}
+	t.settling.Lock() // the parts of a pipe share the markers
+	defer t.settling.Unlock()
+	var root procfs.Root
+	deadline := time.Now().Add(settleTime)
+	for root.Undelivered()&set != 0 && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	for _, tid := range root.Threads() {
+		// One that sleeps has got none, or blocks all that come.
+		if sleeps, _ := root.Thread(tid); sleeps || syscall.Tgkill(os.Getpid(), tid, probe) != nil {
+			continue
+		}
+		for time.Now().Before(deadline) {
+			if sleeps, left := root.Thread(tid); sleeps || left&(1<<(probe-1)) == 0 {
+				break
+			}
+			runtime.Gosched()
+		}
+	}
+	select {
+	case <-t.settled: // of one that gave up
+	default:
+	}
+	for range 2 {
+		if syscall.Kill(os.Getpid(), marker) != nil {
+			return // too many signals wait already
+		}
+		select {
+		case <-t.settled:
+		case <-time.After(time.Until(deadline)):
+		}
+	}
+}
+
+// settleTime bounds what settle waits; it takes less than a millisecond.
+const settleTime = time.Second
+
+// mask has a bit for each signal with an action, that of signal 1 lowest.
+func (t *trapTable) mask() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var mask uint64
+	for sig := range t.actions {
+		mask |= 1 << (sig - 1)
+	}
+	return mask
 }
 
 // none tells that no command needs this shell to live on after it.

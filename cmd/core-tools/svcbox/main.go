@@ -27,6 +27,8 @@ import (
 	"syscall"
 	"time"
 	_ "time/tzdata" // the image has no other
+
+	_ "coretools.silo/signals" // without stacks in the log
 )
 
 var services = map[string]func(context.Context) error{

@@ -88,7 +88,7 @@ func (r *runner) run(words []string, limit time.Duration, preserve bool) int {
 func (r *runner) catch() (all []os.Signal) {
 	usual := []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTTIN, syscall.SIGTTOU}
 	for _, s := range append(usual, r.signal) {
-		if s != 0 && s != syscall.SIGURG && s != syscall.SIGCHLD && !signal.Ignored(s) {
+		if s != 0 && s != syscall.SIGURG && s != syscall.SIGCHLD && !signals.Ignored(s) {
 			all = append(all, s)
 		}
 	}
