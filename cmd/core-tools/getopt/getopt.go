@@ -28,7 +28,8 @@ type Set struct {
 }
 
 // Parse reads os.Args. spec lists the letters, with a colon after one that
-// takes a value; long maps long names to letters. A spec that starts with "+"
+// takes a value, two after one whose value may be left out and otherwise follows
+// at once (-i.old, --in-place=.old); long maps long names to letters. A spec that starts with "+"
 // ends the options at the first operand. On an unknown option, and for --help,
 // it prints usage and exits 2 or 0.
 func Parse(spec, usage string, long map[string]string) *Set { return ParseOr(2, spec, usage, long) }
@@ -103,7 +104,7 @@ func (s *Set) readLong(word string, rest []string) ([]string, error) {
 		s.add(letter[0], value)
 		return rest, nil
 	}
-	if !has {
+	if !has && !s.optional(letter[0]) {
 		if len(rest) == 0 {
 			return nil, fmt.Errorf("--%s: needs a value", name)
 		}
@@ -134,7 +135,7 @@ func (s *Set) readLetters(word string, rest []string) ([]string, error) {
 			continue
 		}
 		value := word[i+1:]
-		if value == "" {
+		if value == "" && !s.optional(c) {
 			if len(rest) == 0 {
 				return nil, fmt.Errorf("-%c: needs a value", c)
 			}
@@ -149,6 +150,10 @@ func (s *Set) readLetters(word string, rest []string) ([]string, error) {
 func (s *Set) takesValue(c byte) bool {
 	i := strings.IndexByte(s.spec, c)
 	return i >= 0 && i+1 < len(s.spec) && s.spec[i+1] == ':'
+}
+
+func (s *Set) optional(c byte) bool {
+	return strings.Contains(s.spec, string(c)+"::")
 }
 
 // Has tells whether the option was given.
@@ -175,6 +180,17 @@ func (s *Set) Value(c byte, otherwise string) string {
 
 // Values are all values of the option, in order.
 func (s *Set) Values(c byte) []string { return s.values[c] }
+
+// Each calls a function for those of the letters that were given, in order.
+func (s *Set) Each(letters string, f func(letter byte, value string)) {
+	seen := map[byte]int{}
+	for _, c := range s.order {
+		if strings.IndexByte(letters, c) >= 0 {
+			f(c, s.values[c][seen[c]])
+		}
+		seen[c]++
+	}
+}
 
 // Usage complains and exits 2, or as ParseOr was told.
 func (s *Set) Usage(format string, args ...any) {

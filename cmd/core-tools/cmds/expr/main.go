@@ -6,9 +6,10 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"coretools.silo/regex"
 )
 
 type parser struct{ words []string }
@@ -149,17 +150,17 @@ func compute(x int64, op string, y int64) (string, error) {
 // match compares the start of a text with a pattern: the result is the group,
 // if the pattern has one, or the number of characters that match.
 func match(text, pattern string) (string, error) {
-	re, err := regexp.Compile("^(?:" + strings.NewReplacer(`\(`, "(", `\)`, ")").Replace(pattern) + ")")
+	re, err := regex.Compile(`^\(`+pattern+`\)`, false, false, false)
 	if err != nil {
 		return "", err
 	}
 	m := re.FindStringSubmatch(text)
 	switch {
-	case len(m) > 1:
-		return m[1], nil
+	case len(m) > 2:
+		return m[2], nil
 	case m != nil:
 		return strconv.Itoa(len([]rune(m[0]))), nil
-	case re.NumSubexp() > 0:
+	case re.NumSubexp() > 1:
 		return "", nil
 	}
 	return "0", nil

@@ -1,6 +1,6 @@
-// Command grep prints the lines that match a pattern. Patterns are regular
-// expressions of Go's kind, which read like those of grep -E; -F takes them as
-// plain text. It exits 0 if a line matched, 1 if none did, 2 on an error.
+// Command grep prints the lines that match a pattern. Patterns are basic regular
+// expressions, with -E extended ones, with -P those of Go's kind; -F takes them
+// as plain text. It exits 0 if a line matched, 1 if none did, 2 on an error.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"coretools.silo/getopt"
+	"coretools.silo/regex"
 )
 
 type grep struct {
@@ -90,14 +91,17 @@ func (g *grep) finish() {
 	os.Exit(1)
 }
 
+// compile makes one expression of all patterns.
 func compile(opt *getopt.Set, patterns []string) *regexp.Regexp {
 	for i, p := range patterns {
-		if opt.Has('F') {
+		var err error
+		switch {
+		case opt.Has('F'):
 			p = regexp.QuoteMeta(p)
-		} else if !opt.Has('E') && !opt.Has('P') {
-			p = basic(p)
-		} else {
-			p = wordEdges(p)
+		case !opt.Has('P'):
+			if p, err = regex.Translate(p, opt.Has('E')); err != nil {
+				opt.Usage("%v", err)
+			}
 		}
 		if opt.Has('w') {
 			p = `\b(?:` + p + `)\b`
@@ -107,7 +111,7 @@ func compile(opt *getopt.Set, patterns []string) *regexp.Regexp {
 		}
 		patterns[i] = "(?:" + p + ")"
 	}
-	text := strings.Join(patterns, "|")
+	text := "(?s)" + strings.Join(patterns, "|")
 	if opt.Has('i') {
 		text = "(?i)" + text
 	}
@@ -115,61 +119,10 @@ func compile(opt *getopt.Set, patterns []string) *regexp.Regexp {
 	if err != nil {
 		opt.Usage("%v", err)
 	}
+	if !opt.Has('P') {
+		re.Longest()
+	}
 	return re
-}
-
-// basic turns a POSIX basic expression into an extended one: \( \) \{ \} \| \+
-// \? are the operators, and the bare characters stand for themselves; \< and \>
-// are the edges of words.
-func basic(p string) string {
-	var out strings.Builder
-	inSet := false
-	for i := 0; i < len(p); i++ {
-		c := p[i]
-		switch {
-		case inSet:
-			out.WriteByte(c)
-			if c == ']' && p[i-1] != '[' && !strings.HasSuffix(p[:i], "[^") {
-				inSet = false
-			}
-		case c == '[':
-			inSet = true
-			out.WriteByte(c)
-		case c == '\\' && i+1 < len(p):
-			i++
-			switch {
-			case strings.IndexByte("(){}|+?", p[i]) >= 0:
-				out.WriteByte(p[i])
-			case p[i] == '<' || p[i] == '>':
-				out.WriteString(`\b`)
-			default:
-				out.WriteString(`\` + p[i:i+1])
-			}
-		case strings.IndexByte("(){}|+?", c) >= 0:
-			out.WriteString(`\` + string(c))
-		default:
-			out.WriteByte(c)
-		}
-	}
-	return out.String()
-}
-
-// wordEdges turns \< and \> of an extended expression into what Go has for both.
-func wordEdges(p string) string {
-	var out strings.Builder
-	for i := 0; i < len(p); i++ {
-		switch {
-		case p[i] != '\\' || i+1 == len(p):
-			out.WriteByte(p[i])
-			continue
-		case p[i+1] == '<' || p[i+1] == '>':
-			out.WriteString(`\b`)
-		default:
-			out.WriteString(p[i : i+2])
-		}
-		i++
-	}
-	return out.String()
 }
 
 func (g *grep) note(err error) {

@@ -1,232 +1,185 @@
-// Command sed edits a stream of lines: s, y, d, p, q, n, a, i, c and =, with
-// line numbers, $ and /patterns/ as addresses. Patterns are basic ones, with -E
-// extended ones.
+// Command sed edits a stream of lines by a script, as POSIX describes it, with
+// what GNU sed added that scripts rely on: -i, -s, -z, addresses like 1~2, 0,/x/
+// and /x/,+3, the commands F, Q, T and z, the flags I and M, and \U and its like
+// in replacements. Patterns are basic ones, with -E extended ones.
 package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"coretools.silo/getopt"
 )
 
 func main() {
-	opt := getopt.Parse("nErie:f:s", "sed [-nEri] [-e script] [-f file] [script] [file ...]",
-		map[string]string{"quiet": "n", "silent": "n", "regexp-extended": "E", "in-place": "i", "expression": "e", "file": "f"})
-	scripts, files := opt.Values('e'), opt.Operands
-	for _, f := range opt.Values('f') {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			opt.Usage("%v", err)
-		}
-		scripts = append(scripts, string(data))
-	}
-	if len(scripts) == 0 {
-		if len(files) == 0 {
-			opt.Usage("no script")
-		}
-		scripts, files = files[:1], files[1:]
-	}
-	commands, err := parse(strings.Join(scripts, "\n"), opt.Has('E') || opt.Has('r'))
+	opt := getopt.ParseOr(1, "nErszi::e:f:", "sed [-nErsz] [-i[suffix]] [-e script] [-f file] [script] [file ...]",
+		map[string]string{
+			"quiet": "n", "silent": "n", "regexp-extended": "E", "separate": "s", "null-data": "z", "in-place": "i",
+			"expression": "e", "file": "f",
+		})
+	text, files := scripts(opt)
+	script, err := parse(text, opt.Has('E') || opt.Has('r'))
 	if err != nil {
 		opt.Usage("%v", err)
 	}
-	e := &editor{commands: commands, quiet: opt.Has('n')}
-	var status getopt.Status
-	if opt.Has('i') {
-		for _, f := range files {
-			status.Note(inPlace(e, f))
-		}
-		status.Exit()
+	e := &editor{script: script, quiet: opt.Has('n') || script.quiet, end: '\n'}
+	if opt.Has('z') {
+		e.end = 0
 	}
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
-	var readers []io.Reader
-	for _, name := range files {
-		if name == "-" {
-			readers = append(readers, os.Stdin)
-			continue
-		}
-		f, err := os.Open(name)
-		if err != nil {
-			status.Note(err)
-			continue
-		}
-		readers = append(readers, f)
+	stdout := &output{Writer: bufio.NewWriter(os.Stdout)}
+	if err := e.create(stdout); err != nil {
+		fatal(err)
 	}
-	out := bufio.NewWriter(os.Stdout)
-	status.Note(e.run(io.MultiReader(readers...), out))
-	status.Note(out.Flush())
-	if e.code != 0 {
-		os.Exit(e.code)
+	switch {
+	case opt.Has('i'):
+		for _, f := range files {
+			e.note(e.inPlace(f, opt.Value('i', "")))
+		}
+	case opt.Has('s'):
+		for _, f := range files {
+			e.note(e.run(e.lines(f), stdout))
+		}
+	default:
+		e.note(e.run(e.lines(files...), stdout))
 	}
-	status.Exit()
+	if err := e.flush(); err != nil {
+		fatal(err)
+	}
+	os.Exit(e.code)
 }
 
-// inPlace writes the result beside the file and then puts it in its place.
-func inPlace(e *editor, name string) error {
-	in, err := os.Open(name)
+// scripts joins the texts of -e and -f in their order, or takes the first word
+// for the script.
+func scripts(opt *getopt.Set) (string, []string) {
+	var texts []string
+	opt.Each("ef", func(letter byte, value string) {
+		if letter == 'f' {
+			data, err := readFile(value)
+			if err != nil {
+				opt.Usage("%v", err)
+			}
+			value = strings.TrimSuffix(string(data), "\n")
+		}
+		texts = append(texts, value)
+	})
+	files := opt.Operands
+	if len(texts) == 0 {
+		if len(files) == 0 {
+			opt.Usage("no script")
+		}
+		texts, files = files[:1], files[1:]
+	}
+	return strings.Join(texts, "\n"), files
+}
+
+func readFile(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(name)
+}
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, "sed:", err)
+	os.Exit(4)
+}
+
+// note reports what goes wrong with one file; the others are still edited.
+func (e *editor) note(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, syscall.EPIPE):
+		fatal(err)
+	default:
+		fmt.Fprintln(os.Stderr, "sed:", err)
+		e.code = max(e.code, 2)
+	}
+}
+
+// lines reads files; one that cannot be read is reported and passed over.
+func (e *editor) lines(files ...string) *lines {
+	if e.quit {
+		files = nil
+	}
+	return &lines{files: files, end: e.end, before: e.flush, open: func(name string) (io.ReadCloser, error) {
+		if e.inside = name; name == "-" {
+			return os.Stdin, nil
+		}
+		f, err := os.Open(name)
+		if err == nil {
+			if info, bad := f.Stat(); bad == nil && info.IsDir() {
+				f.Close()
+				err = fmt.Errorf("%s: %w", name, syscall.EISDIR)
+			}
+		}
+		e.note(err)
+		return f, err
+	}}
+}
+
+// inPlace writes the result beside the file and then puts it in its place, with
+// the file's owner and mode. With a suffix the file as it was stays under that
+// name.
+func (e *editor) inPlace(name, suffix string) error {
+	if e.quit {
+		return nil
+	}
+	info, err := os.Stat(name)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return err
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: only a regular file can be edited in place", name)
 	}
-	tmp, err := os.CreateTemp(dirOf(name), ".sed-")
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".sed-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name())
 	defer tmp.Close()
-	out := bufio.NewWriter(tmp)
-	fresh := &editor{commands: e.commands, quiet: e.quiet}
-	if err := fresh.run(in, out); err != nil {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		if err := tmp.Chown(int(st.Uid), int(st.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := tmp.Chmod(info.Mode()); err != nil {
+		return err
+	}
+	out := &output{Writer: bufio.NewWriter(tmp)}
+	if err := e.run(e.lines(name), out); err != nil {
 		return err
 	}
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	if err := tmp.Chmod(info.Mode()); err != nil {
-		return err
+	if suffix != "" {
+		if err := os.Rename(name, backup(name, suffix)); err != nil {
+			return err
+		}
 	}
 	return os.Rename(tmp.Name(), name)
 }
 
-func dirOf(name string) string {
-	if i := strings.LastIndexByte(name, '/'); i >= 0 {
-		return name[:i+1]
+// backup is the name of the file as it was: a star in the suffix stands for the
+// file's name.
+func backup(name, suffix string) string {
+	base := filepath.Base(name)
+	if strings.Contains(suffix, "*") {
+		base = strings.ReplaceAll(suffix, "*", base)
+	} else {
+		base += suffix
 	}
-	return "."
-}
-
-// editor runs commands over lines.
-type editor struct {
-	commands []*command
-	quiet    bool
-	code     int
-}
-
-// lines reads ahead by one, so that the last line is known as such.
-type lines struct {
-	in   *bufio.Reader
-	next string
-	more bool
-	n    int
-}
-
-func (l *lines) advance() {
-	text, err := l.in.ReadString('\n')
-	l.next, l.more = text, text != "" || err == nil
-}
-
-func (l *lines) take() string {
-	line := l.next
-	l.n++
-	l.advance()
-	return line
-}
-
-func (e *editor) run(r io.Reader, out *bufio.Writer) error {
-	l := &lines{in: bufio.NewReader(r)}
-	l.advance()
-	for _, c := range e.commands {
-		c.inside = false
+	if strings.Contains(base, "/") {
+		return base
 	}
-	for l.more {
-		line := l.take()
-		text, newline := strings.CutSuffix(line, "\n")
-		s := &state{text: text, lines: l, out: out, quiet: e.quiet, end: map[bool]string{true: "\n"}[newline]}
-		quit := s.run(e.commands)
-		if !s.deleted && !e.quiet {
-			out.WriteString(s.text + s.end)
-		}
-		for _, a := range s.after {
-			out.WriteString(a + "\n")
-		}
-		if quit != nil {
-			e.code = *quit
-			return nil
-		}
-	}
-	return nil
-}
-
-// state is the line at work.
-type state struct {
-	text, end string
-	lines     *lines
-	out       *bufio.Writer
-	quiet     bool
-	deleted   bool
-	after     []string
-}
-
-// run applies the commands; a result tells to quit with that status.
-func (s *state) run(commands []*command) *int {
-	for _, c := range commands {
-		if !c.applies(s) {
-			continue
-		}
-		switch c.name {
-		case 's':
-			c.substitute(s)
-		case 'y':
-			s.text = strings.Map(func(r rune) rune {
-				if to, ok := c.mapping[r]; ok {
-					return to
-				}
-				return r
-			}, s.text)
-		case 'd':
-			s.deleted = true
-			return nil
-		case 'p':
-			s.out.WriteString(s.text + "\n")
-		case '=':
-			fmt.Fprintln(s.out, s.lines.n)
-		case 'q':
-			return &c.code
-		case 'a':
-			s.after = append(s.after, c.text)
-		case 'i':
-			s.out.WriteString(c.text + "\n")
-		case 'c':
-			if !c.inside {
-				s.out.WriteString(c.text + "\n")
-			}
-			s.deleted = true
-			return nil
-		case 'n', 'N':
-			if !s.advance(c.name) {
-				return nil
-			}
-		case '{':
-			if quit := s.run(c.block); quit != nil || s.deleted {
-				return quit
-			}
-		}
-	}
-	return nil
-}
-
-// advance takes the next line in place of this one (n) or after it (N).
-func (s *state) advance(name byte) bool {
-	if !s.lines.more {
-		return false
-	}
-	if name == 'n' && !s.quiet {
-		s.out.WriteString(s.text + s.end)
-	}
-	text, newline := strings.CutSuffix(s.lines.take(), "\n")
-	if name == 'N' {
-		text = s.text + "\n" + text
-	}
-	s.text, s.end = text, map[bool]string{true: "\n"}[newline]
-	return true
+	return filepath.Join(filepath.Dir(name), base)
 }
