@@ -59,6 +59,7 @@ type daemon struct {
 	ended   chan struct{} // silo has ended
 	read    chan struct{} // closed by an answer: now silo's output is read
 	killed  chan int      // signals of kill requests
+	killing sync.Mutex
 
 	mu    sync.Mutex
 	calls []string
@@ -130,6 +131,9 @@ func (d *daemon) serve(conn *net.UnixConn) {
 		a := d.answers[req.URL.Path]
 		d.mu.Unlock()
 		n, kill := strconv.Atoi(req.URL.Query().Get("signal"))
+		if kill == nil { // one is answered and told of before the next
+			d.killing.Lock()
+		}
 		switch {
 		case a != nil:
 			a(x)
@@ -140,6 +144,7 @@ func (d *daemon) serve(conn *net.UnixConn) {
 		}
 		if kill == nil {
 			d.killed <- n
+			d.killing.Unlock()
 		}
 		if x.over {
 			return
