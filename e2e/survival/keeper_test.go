@@ -80,7 +80,7 @@ func TestKeeperUpgradedInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctl, mount := d.control()
-	d.silo("run", "-d", "--name", "counter", "-v", mount, "nano", "sh", "-c", counting)
+	d.silo("run", "-d", "--name", "counter", "--log-opt", "max-size=-1", "-v", mount, "nano", "sh", "-c", counting)
 	talk := d.attached("run", "-i", "--name", "talk", "nano", "sh", "-c", answering)
 	talk.say("one", "got one")
 	terminal := d.terminal("run", "-it", "--name", "terminal", "nano", "sh", "-c", answering)

@@ -135,7 +135,7 @@ func TestContainersOutliveSilod(t *testing.T) {
 	d := startDaemon(t)
 	ctl, mount := d.control()
 	port := freePort(t)
-	d.silo("run", "-d", "--name", "counter", "-p", fmt.Sprintf("%d:80", port), "-v", mount, "nano", "sh", "-c", counting)
+	d.silo("run", "-d", "--name", "counter", "--log-opt", "max-size=-1", "-p", fmt.Sprintf("%d:80", port), "-v", mount, "nano", "sh", "-c", counting)
 	d.silo("run", "-d", "--name", "ends", "-v", mount, "nano", "sh", "-c", "while [ ! -e /ctl/end ]; do sleep 0.05; done; exit 3")
 	d.silo("run", "-d", "--rm", "--name", "vanishes", "-v", mount, "nano", "sh", "-c", "while [ ! -e /ctl/end ]; do sleep 0.05; done; exit 4")
 	talk := d.attached("run", "-i", "--name", "talk", "nano", "sh", "-c", answering)
