@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // The bits of a mode, as the kernel has them.
@@ -15,6 +16,13 @@ const (
 	allBits                = 0o7777
 	execute                = 0o111
 )
+
+// Umask is the mask of the process: the bits that new files do not get.
+func Umask() uint32 {
+	mask := syscall.Umask(0)
+	syscall.Umask(mask)
+	return uint32(mask)
+}
 
 // Change is what a mode's text asks for.
 type Change []step

@@ -6,14 +6,14 @@ import (
 	"syscall"
 
 	"mvdan.cc/sh/v3/interp"
+
+	"coretools.silo/filemode"
 )
 
 // umask prints or sets the mask of permission bits, in octal.
 func umask(hc interp.HandlerContext, args []string) error {
 	if len(args) == 0 {
-		old := syscall.Umask(0)
-		syscall.Umask(old)
-		fmt.Fprintf(hc.Stdout, "%04o\n", old)
+		fmt.Fprintf(hc.Stdout, "%04o\n", filemode.Umask())
 		return nil
 	}
 	mask, err := strconv.ParseUint(args[0], 8, 9)

@@ -43,10 +43,8 @@ func main() {
 	if err != nil {
 		opt.Usage("%v", err)
 	}
-	umask := syscall.Umask(0)
-	syscall.Umask(umask)
 	c := &changer{
-		change: change, umask: uint32(umask), out: os.Stdout, errs: os.Stderr,
+		change: change, umask: filemode.Umask(), out: os.Stdout, errs: os.Stderr,
 		recursive: opt.Has('R'), all: opt.Has('v'), changed: opt.Has('c'), silent: opt.Has('f'), asOption: len(words) > 0,
 	}
 	for _, f := range files {

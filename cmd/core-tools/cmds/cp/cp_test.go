@@ -164,3 +164,21 @@ func setOptions(t *testing.T, args string) {
 		t.Fatal(err)
 	}
 }
+
+// TestIntoItself: a folder is not copied into what lies below it, whatever the
+// path is called.
+func TestIntoItself(t *testing.T) {
+	for _, dst := range []string{"d/copy", "d/sub/copy", "link/copy", "./x/../d/copy", "into/copy"} {
+		t.Chdir(treetest.Lay(t, map[string]string{"d/sub/f": "F", "link": "->d", "into": "->d/sub", "x/f": "X"}))
+		setOptions(t, "-r")
+		c := newCopier()
+		c.copyAny("d", dst, true)
+		if _, err := os.Lstat(dst); c.status.Code() != 1 || err == nil {
+			t.Errorf("cp -r d %s: exit %d, and %v", dst, c.status.Code(), err)
+		}
+	}
+	c := newCopier()
+	if c.copyAny("d", "dd", true); c.status.Code() != 0 {
+		t.Errorf("cp -r d dd: exit %d", c.status.Code())
+	}
+}

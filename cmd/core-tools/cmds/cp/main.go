@@ -12,7 +12,9 @@ import (
 	"syscall"
 
 	"coretools.silo/attr"
+	"coretools.silo/filemode"
 	"coretools.silo/getopt"
+	"coretools.silo/paths"
 )
 
 var opt *getopt.Set
@@ -163,9 +165,7 @@ func linkCopy(first, dst string) error {
 
 func ask(path string) bool {
 	fmt.Fprintf(os.Stderr, "cp: overwrite %s? ", path)
-	var answer string
-	_, _ = fmt.Scanln(&answer)
-	return answer == "y" || answer == "yes"
+	return getopt.Yes(os.Stdin)
 }
 
 func (c *copier) copyDir(src, dst string, info fs.FileInfo) {
@@ -174,11 +174,15 @@ func (c *copier) copyDir(src, dst string, info fs.FileInfo) {
 		return
 	}
 	// A copy into itself would never end.
-	if rel, err := filepath.Rel(src, dst); err == nil && rel != "." && filepath.IsLocal(rel) {
-		c.status.Note(fmt.Errorf("%s: cannot copy a folder into itself, %s", src, dst))
+	inside, err := paths.Inside(filepath.Dir(filepath.Clean(dst)), info)
+	if err == nil && inside {
+		err = fmt.Errorf("%s: cannot copy a folder into itself, %s", src, dst)
+	}
+	if err != nil {
+		c.status.Note(err)
 		return
 	}
-	err := os.Mkdir(dst, 0o700|info.Mode().Perm())
+	err = os.Mkdir(dst, 0o700|info.Mode().Perm())
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		c.status.Note(err)
 		return
@@ -190,7 +194,7 @@ func (c *copier) copyDir(src, dst string, info fs.FileInfo) {
 		c.copyAny(filepath.Join(src, e.Name()), filepath.Join(dst, e.Name()), false)
 	}
 	if made && !keepAll() {
-		c.status.Note(setMode(dst, info.Mode().Perm()&^umask()))
+		c.status.Note(setMode(dst, info.Mode().Perm()&^fs.FileMode(filemode.Umask())))
 	}
 	c.status.Note(keep(dst, info))
 }
@@ -202,12 +206,6 @@ func setMode(dir string, perm fs.FileMode) error {
 		return err
 	}
 	return os.Chmod(dir, perm|info.Mode()&fs.ModeSetgid)
-}
-
-func umask() fs.FileMode {
-	old := syscall.Umask(0)
-	syscall.Umask(old)
-	return fs.FileMode(old)
 }
 
 func copyLink(src, dst string) error {

@@ -16,13 +16,11 @@ func main() {
 	if len(opt.Operands) == 0 {
 		opt.Usage("no folder named")
 	}
-	umask := syscall.Umask(0)
-	syscall.Umask(umask)
 	change, err := filemode.Parse(opt.Value('m', "777"))
 	if err != nil {
 		opt.Usage("-m: %v", err)
 	}
-	mode := change.Apply(0o777, true, uint32(umask))
+	mode := change.Apply(0o777, true, filemode.Umask())
 	var status getopt.Status
 	for _, dir := range opt.Operands {
 		if err := makeDir(dir, opt.Has('p'), opt.Has('m'), mode); err != nil {

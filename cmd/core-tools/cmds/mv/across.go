@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"coretools.silo/attr"
+	"coretools.silo/paths"
 )
 
 // across moves to another file system. The copy grows under a name of its own
@@ -18,7 +19,7 @@ import (
 func (m *mover) across(src, dst string, from fs.FileInfo) error {
 	if from.IsDir() {
 		dst = filepath.Clean(dst) // folders may be named with a slash at the end
-		inside, err := isInside(filepath.Dir(dst), from)
+		inside, err := paths.Inside(filepath.Dir(dst), from)
 		if err != nil {
 			return err
 		}
@@ -40,30 +41,6 @@ func (m *mover) across(src, dst string, from fs.FileInfo) error {
 		return &os.LinkError{Op: "move", Old: src, New: dst, Err: err}
 	}
 	return os.RemoveAll(src)
-}
-
-// isInside tells whether a folder is the other one or lies below it.
-func isInside(dir string, other fs.FileInfo) (bool, error) {
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return false, err
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return false, err
-	}
-	for {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return false, err
-		}
-		if os.SameFile(info, other) {
-			return true, nil
-		}
-		if dir == "/" {
-			return false, nil
-		}
-		dir = filepath.Dir(dir)
-	}
 }
 
 // copier copies one tree. Files that have several names in it share one file

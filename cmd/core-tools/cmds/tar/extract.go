@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"coretools.silo/filemode"
 )
 
 // read lists or extracts. A compressed archive is recognised by its first bytes.
@@ -167,9 +169,7 @@ func (t *tool) finish(root *os.Root, h *tar.Header) error {
 	}
 	mode := h.FileInfo().Mode()
 	if !t.opt.Has('p') && os.Geteuid() != 0 {
-		old := syscall.Umask(0)
-		syscall.Umask(old)
-		mode = mode.Perm() &^ fs.FileMode(old)
+		mode = mode.Perm() &^ fs.FileMode(filemode.Umask())
 	}
 	if err := root.Chmod(h.Name, mode); err != nil {
 		return err
