@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -310,4 +311,13 @@ func (s *shell) become(hc interp.HandlerContext, path string, args []string) err
 		err = syscall.Exec(selfPath, append([]string{"sh", path}, args[1:]...), environment(hc.Env))
 	}
 	return err
+}
+
+// open opens a file of a redirection. The library's own would give a new one
+// 0644 whatever the mask is, and take "link/.." for the folder of the link.
+func open(ctx context.Context, path string, flag int, _ os.FileMode) (io.ReadWriteCloser, error) {
+	if path != "" && !filepath.IsAbs(path) {
+		path = interp.HandlerCtx(ctx).Dir + "/" + path
+	}
+	return os.OpenFile(path, flag, 0o666)
 }

@@ -130,6 +130,9 @@ func (s *shell) rewrite(root *syntax.Stmt, own bool) {
 				s.toBackground(n)
 			}
 			for _, r := range n.Redirs {
+				if r.Op == syntax.RdrClob { // nothing keeps > from writing over a file
+					r.Op = syntax.RdrOut
+				}
 				if n.Cmd != nil && (r.Hdoc != nil || r.Op == syntax.WordHdoc) {
 					s.marks.stays[n.Cmd.Pos()] = true
 				}

@@ -133,6 +133,7 @@ func newShell(o options) *shell {
 		interp.Env(environ{s}),
 		interp.Params(params...),
 		interp.CallHandler(s.call),
+		interp.OpenHandler(open),
 		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return s.exec }),
 	)
 	if err != nil {

@@ -122,6 +122,8 @@ func TestCommands(t *testing.T) {
 		{"trap listing", "trap 'echo x' USR1; trap", "trap -- 'echo x' USR1\n", 0},
 		{"killed", "kill -9 $$", "", -1},
 		{"umask", "umask 077; umask; >f; ls -l f | cut -c1-10", "0077\n-rw-------\n", 0},
+		{"mode of a new file", "umask 0; >f; umask 002; echo a >|g; ls -l f g | cut -c1-10", "-rw-rw-rw-\n-rw-rw-r--\n", 0},
+		{"a redirection through a link", "mkdir -p d/e; ln -s d/e l; echo a >l/../f; cat d/f", "a\n", 0},
 		{"umask wrong", "umask x", "sh: umask: x: not an octal mode\n", 1},
 		{"ulimit", "ulimit -n 64; ulimit -n; ulimit -Hn", "64\n64\n", 0},
 		{"ulimit unknown", "ulimit -Z", "sh: ulimit: -Z: unknown limit\n", 1},
