@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"encoding/binary"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,6 +11,7 @@ import (
 type DirWatch struct {
 	f       *os.File
 	changed chan struct{}
+	moved   chan struct{}
 	done    chan struct{}
 }
 
@@ -26,28 +28,58 @@ func WatchDir(dir string) (*DirWatch, error) {
 		unix.Close(raw)
 		return nil, &os.PathError{Op: "inotify_add_watch", Path: dir, Err: err}
 	}
-	w := &DirWatch{f: os.NewFile(uintptr(raw), "inotify "+dir), changed: make(chan struct{}, 1), done: make(chan struct{})}
+	w := &DirWatch{
+		f: os.NewFile(uintptr(raw), "inotify "+dir), done: make(chan struct{}),
+		changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+	}
 	go w.read()
 	return w, nil
 }
 
-// read turns any number of events into one word on the channel.
+// read turns any number of events into one word on the channels.
 func (w *DirWatch) read() {
 	defer close(w.done)
 	buf := make([]byte, 4096)
 	for {
-		if _, err := w.f.Read(buf); err != nil {
+		n, err := w.f.Read(buf)
+		if err != nil {
 			return // closed
 		}
-		select {
-		case w.changed <- struct{}{}:
-		default:
+		notify(w.changed)
+		if moves(buf[:n]) {
+			notify(w.moved)
 		}
 	}
 }
 
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// moves tells whether one of some events (inotify(7)) is more than a write.
+func moves(events []byte) bool {
+	for len(events) >= unix.SizeofInotifyEvent {
+		mask := binary.NativeEndian.Uint32(events[4:])
+		if mask&^uint32(unix.IN_MODIFY) != 0 {
+			return true
+		}
+		size := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(events[12:]))
+		if size > len(events) {
+			return true
+		}
+		events = events[size:]
+	}
+	return false
+}
+
 // Changed delivers after one or more changes.
 func (w *DirWatch) Changed() <-chan struct{} { return w.changed }
+
+// Moved delivers after one or more files were made, renamed or removed.
+func (w *DirWatch) Moved() <-chan struct{} { return w.moved }
 
 // Close ends the watch.
 func (w *DirWatch) Close() error {

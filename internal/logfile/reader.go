@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"silo/internal/linux"
@@ -37,27 +38,29 @@ type ReadOptions struct {
 	Done    <-chan struct{}
 }
 
-// pollInterval is how often a followed log is looked at where inotify cannot
-// be had.
-const pollInterval = 250 * time.Millisecond
-
 // Reader reads a log from its oldest file to the newest and, if it follows,
 // on through rotations. Damaged lines are left out.
 type Reader struct {
 	path string
 	o    ReadOptions
 
-	files []*segment // oldest first; the last is the newest that was seen
+	mu    sync.Mutex // guards files
+	files []*segment // oldest first, which is read; the last is the newest that was seen
 	buf   []byte     // bytes read but not delivered
 	start int        // of what is left in buf
-	watch *linux.DirWatch
-	skip  int // records of the service that are left out yet
+	skip  int        // records of the service that are left out yet
+
+	watch   *linux.DirWatch // nil if there is none
+	stop    chan struct{}   // ends track
+	tracked chan struct{}   // track has ended
 }
 
-// segment is one file of a log. limit is its size when the reader was made.
+// segment is one file of a log. limit is its size when the reader was made. gap
+// tells that files before it were lost.
 type segment struct {
 	f          *os.File
 	off, limit int64
+	gap        bool
 }
 
 // NewReader opens the log at path; a log that does not exist yet is empty.
@@ -66,7 +69,7 @@ func NewReader(path string, o ReadOptions) (*Reader, error) {
 	if o.Follow {
 		// Before the files are opened, so that no change goes unseen. Without
 		// a watch, wait looks from time to time.
-		r.watch, _ = linux.WatchDir(filepath.Dir(path))
+		r.watch, _ = watchDir(filepath.Dir(path))
 	}
 	err := r.open()
 	if err == nil && o.Tail >= 0 && o.Service == "" {
@@ -78,6 +81,10 @@ func NewReader(path string, o ReadOptions) (*Reader, error) {
 	if err != nil {
 		r.Close()
 		return nil, fmt.Errorf("read log: %w", err)
+	}
+	if o.Follow {
+		r.stop, r.tracked = make(chan struct{}), make(chan struct{})
+		go r.track()
 	}
 	return r, nil
 }
@@ -106,6 +113,11 @@ func (r *Reader) skipOwn(n int) error {
 
 // Close frees the files.
 func (r *Reader) Close() error {
+	if r.stop != nil {
+		close(r.stop)
+		<-r.tracked
+		r.stop = nil
+	}
 	r.closeFiles()
 	if r.watch != nil {
 		w := r.watch
@@ -281,25 +293,31 @@ func (r *Reader) fill(ctx context.Context) error {
 			return err
 		}
 		finished := r.finished() // asked before the last look at the file
-		for len(r.files) > 0 {
-			n, err := r.read(r.files[0])
+		known, _ := r.oldest()
+		for {
+			oldest, more := r.oldest()
+			if oldest == nil {
+				break
+			}
+			n, err := r.read(oldest)
 			if err != nil || n > 0 {
 				return err
 			}
-			if len(r.files) == 1 {
+			if !more {
 				break
 			}
-			r.drop()
+			if r.drop(); len(r.buf) > 0 {
+				return nil
+			}
 		}
 		if !r.o.Follow {
 			return io.EOF
 		}
-		moved, err := r.advance()
-		if err != nil {
+		if err := r.advance(); err != nil {
 			return err
 		}
-		if moved {
-			continue
+		if s, more := r.oldest(); more || s != nil && s != known {
+			continue // track may have found the next file since
 		}
 		if finished {
 			return io.EOF
@@ -310,12 +328,28 @@ func (r *Reader) fill(ctx context.Context) error {
 	}
 }
 
+// oldest is the file to read, nil without one. more tells that another has
+// followed it, so that nothing more will be written to it.
+func (r *Reader) oldest() (s *segment, more bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.files) == 0 {
+		return nil, false
+	}
+	return r.files[0], len(r.files) > 1
+}
+
 // drop leaves the oldest file; an unfinished line at its end will never be
-// finished.
+// finished. If files between it and the next were lost, a record says so.
 func (r *Reader) drop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.files[0].f.Close()
 	r.files = r.files[1:]
 	r.buf, r.start = r.buf[:0], 0
+	if r.files[0].gap {
+		r.buf = appendRecord(r.buf, r.o.Service, "stderr", time.Now(), []byte(gapText))
+	}
 }
 
 // read reads on in s. Without Follow it stops at the size it had at first, or
@@ -343,79 +377,4 @@ func (r *Reader) read(s *segment) (int, error) {
 		err = nil
 	}
 	return n, err
-}
-
-// advance opens the files that followed the newest one we know, if it was
-// rotated away. What was written to it before that is read first.
-func (r *Reader) advance() (moved bool, err error) {
-	var known os.FileInfo
-	if len(r.files) > 0 {
-		if known, err = r.files[0].f.Stat(); err != nil {
-			return false, err
-		}
-		now, err := os.Stat(r.path)
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				err = nil // in the middle of a rotation, or removed
-			}
-			return false, err
-		}
-		if os.SameFile(known, now) {
-			return false, nil
-		}
-	}
-	next := &Reader{path: r.path}
-	if err := next.open(); err != nil {
-		return false, err
-	}
-	newer := next.files
-	for i, s := range newer {
-		if fi, err := s.f.Stat(); err == nil && known != nil && os.SameFile(fi, known) {
-			for _, old := range newer[:i+1] {
-				old.f.Close()
-			}
-			newer = newer[i+1:]
-			break
-		}
-	}
-	r.files = append(r.files, newer...)
-	return len(newer) > 0, nil
-}
-
-// finished tells that nothing more will be written that we want.
-func (r *Reader) finished() bool {
-	if !r.o.Until.IsZero() && time.Now().After(r.o.Until) {
-		return true
-	}
-	select {
-	case <-r.o.Done:
-		return true
-	default:
-		return false
-	}
-}
-
-// wait waits for a change, the end of the output, or Until.
-func (r *Reader) wait(ctx context.Context) error {
-	var changed <-chan struct{}
-	if r.watch != nil {
-		changed = r.watch.Changed()
-	}
-	var timer <-chan time.Time
-	if r.watch == nil {
-		timer = time.After(pollInterval)
-	}
-	if !r.o.Until.IsZero() {
-		if left := time.Until(r.o.Until) + time.Millisecond; r.watch != nil || left < pollInterval {
-			timer = time.After(left)
-		}
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-r.o.Done:
-	case <-changed:
-	case <-timer:
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"silo/internal/linux"
 	"silo/internal/testenv"
 )
 
@@ -162,15 +164,16 @@ func TestFollowAcrossRotation(t *testing.T) {
 			w := newWriter(t, path, Options{MaxSize: 500, MaxFiles: 4})
 			done := make(chan struct{})
 			seen := make(chan struct{}, 5) // how far the writer may run ahead: about one file
+			if poll {
+				without := errors.New("no watch")
+				watchDir = func(string) (*linux.DirWatch, error) { return nil, without }
+				defer func() { watchDir = linux.WatchDir }()
+			}
 			r, err := NewReader(path, ReadOptions{Tail: -1, Follow: true, Done: done})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			if poll {
-				r.watch.Close()
-				r.watch = nil
-			}
 			go func() {
 				defer close(done)
 				for i := range total {
@@ -192,6 +195,81 @@ func TestFollowAcrossRotation(t *testing.T) {
 				t.Errorf("after the last: %v", err)
 			}
 		})
+	}
+}
+
+// slowFollower writes lines to a log of which two small files are kept, and
+// removes it; who follows it has opened each file, but reads only then.
+func slowFollower(t *testing.T, total int) []string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "log")
+	w := newWriter(t, path, Options{MaxSize: 500, MaxFiles: 2})
+	done := make(chan struct{})
+	r, err := NewReader(path, ReadOptions{Tail: -1, Follow: true, Done: done})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	knowsNewest := func() bool {
+		now, err := os.Stat(path)
+		if err != nil {
+			return false
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		newest, err := r.files[len(r.files)-1].f.Stat()
+		return err == nil && os.SameFile(newest, now)
+	}
+	for i := range total {
+		w.Write("stdout", t0, fmt.Appendf(nil, "line %d\n", i))
+		for deadline := time.Now().Add(10 * time.Second); !knowsNewest(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("a new file was not opened")
+			}
+		}
+	}
+	w.Close()
+	if err := errors.Join(os.Remove(path), os.Remove(path+".1")); err != nil {
+		t.Fatal(err)
+	}
+	close(done)
+	var got []Record
+	for {
+		rec, err := r.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			return lines(got)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Line = slices.Clone(rec.Line)
+		got = append(got, rec)
+	}
+}
+
+func TestSlowFollower(t *testing.T) {
+	got := slowFollower(t, 100)
+	for i := range 100 {
+		if want := fmt.Sprintf("line %d\n", i); i >= len(got) || got[i] != want {
+			t.Fatalf("line %d of %d is not %q", i, len(got), want)
+		}
+	}
+	if len(got) != 100 {
+		t.Errorf("%d lines, want 100", len(got))
+	}
+}
+
+// What waits to be read is bounded, and what is lost by that is said.
+func TestSlowFollowerIsBounded(t *testing.T) {
+	defer func(n int64) { maxWaiting = n }(maxWaiting)
+	maxWaiting = 1500
+	got := slowFollower(t, 100)
+	gap := slices.Index(got, gapText)
+	if gap < 1 || got[0] != "line 0\n" || got[len(got)-1] != "line 99\n" || len(got) > 60 {
+		t.Fatalf("%d lines, the gap at %d: %q", len(got), gap, got)
+	}
+	if slices.Index(got[gap+1:], gapText) >= 0 {
+		t.Errorf("more than one gap: %q", got)
 	}
 }
 
