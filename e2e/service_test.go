@@ -411,7 +411,7 @@ func TestServiceProtocols(t *testing.T) {
 	until(t, "the timer ticks", func() bool { return strings.Count(d.try("exec", id, "cat", "/tmp/ticks").out, "tick") > 2 })
 	until(t, "what ambient shows", func() bool { return strings.Contains(d.silo("service", "logs", id, "ambient"), "done") })
 	shown := d.silo("service", "logs", id, "ambient")
-	for _, part := range []string{"uid 33", "groups 50\n", "CapAmb:\t0000000000000400", "CapEff:\t0000000000000400", "NoNewPrivs:\t1", "umask 077", "files 456", "Seccomp:\t2"} {
+	for _, part := range []string{"uid 33", "groups 33,50\n", "CapAmb:\t0000000000000400", "CapEff:\t0000000000000400", "NoNewPrivs:\t1", "umask 077", "files 456", "Seccomp:\t2"} {
 		want(t, "rights of a service", shown, part)
 	}
 

@@ -120,6 +120,7 @@ func (a *agent) spawn(c wire.Command, fds *ipc.FDs, o spawnOptions) (any, *linux
 	if err != nil {
 		return nil, nil, err
 	}
+	u.groups = withPrimary(u.groups, u.gid)
 	env := completeEnv(c, u)
 	program := ""
 	if o.program == nil {

@@ -163,6 +163,12 @@ func moveOutsideProc(root, mount *linux.FD, target string, dir bool) error {
 		}
 	}
 	if err == nil {
+		var isDir bool
+		if isDir, err = to.IsDir(); err == nil && isDir != dir {
+			err = errs.Invalidf("not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type")
+		}
+	}
+	if err == nil {
 		err = linux.MoveMount(mount, to, "")
 	}
 	if err != nil {

@@ -377,6 +377,9 @@ func (v *services) User(name, group string, extra []string) (service.User, error
 			return out, err
 		}
 	}
+	if out.GID != 0 { // as systemd has it
+		out.Groups = withPrimary(out.Groups, out.GID)
+	}
 	return out, nil
 }
 

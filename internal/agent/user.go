@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,6 +100,16 @@ const containerUserID = 65530
 // were when they were read last.
 func lookupUser(spec string, more []string, fresh bool) (user, error) {
 	return resolveUser(accounts("/etc/passwd", fresh), accounts("/etc/group", fresh), spec, more)
+}
+
+// withPrimary adds the primary group to the others: else a process could leave
+// it by a set-group-id program, and pass a file that is closed to the group
+// (CVE-2022-36109).
+func withPrimary(groups []uint32, gid uint32) []uint32 {
+	if slices.Contains(groups, gid) {
+		return groups
+	}
+	return slices.Insert(groups, 0, gid)
 }
 
 // resolveUser is lookupUser with the lines of both files.

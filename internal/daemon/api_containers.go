@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 
@@ -179,6 +180,13 @@ func waitResponse(r engine.WaitResult) container.WaitResponse {
 }
 
 func (s *Server) containerAttach(w *response, r *request) error {
+	// A body means nothing here (clients put the options of the query in it too);
+	// left there it would be the container's input.
+	if r.ContentLength > 0 {
+		if _, err := io.CopyN(io.Discard, r.Body, min(r.ContentLength, 1<<20)); err != nil {
+			return errs.Invalidf("read the body of the request: %v", err)
+		}
+	}
 	return s.b.ContainerAttach(unbound(r), r.name, engine.AttachOptions{
 		Stdin: r.flag("stdin"), Stdout: r.flag("stdout"), Stderr: r.flag("stderr"),
 		Stream: r.flag("stream"), Logs: r.flag("logs"), DetachKeys: r.str("detachKeys"),

@@ -93,7 +93,7 @@ func (s *Server) pull(r *request, ref string, p *progress) error {
 	}
 	for _, name := range names {
 		if err := s.b.ImagePull(r.Context(), name, r.str("platform"), auth(r), p.send); err != nil {
-			return err
+			return ofRegistry(err)
 		}
 	}
 	return nil
@@ -173,7 +173,16 @@ func (s *Server) imagePush(w *response, r *request) error {
 		return err
 	}
 	p := newProgress(w)
-	return p.end(s.b.ImagePush(r.Context(), withTag(r.name, r.str("tag")), platform, auth(r), p.send))
+	return p.end(ofRegistry(s.b.ImagePush(r.Context(), withTag(r.name, r.str("tag")), platform, auth(r), p.send)))
+}
+
+// ofRegistry is the error of a registry that is away: 500, as from Docker. With
+// 503 clients take it for silod's, and ask again and again.
+func ofRegistry(err error) error {
+	if errs.Is(err, errs.Unavailable) {
+		return errs.New(errs.Internal, "%w", err)
+	}
+	return err
 }
 
 func (s *Server) imageSave(w *response, r *request) error { return s.save(w, r, []string{r.name}) }

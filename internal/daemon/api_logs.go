@@ -31,8 +31,6 @@ func (s *Server) containerLogs(w *response, r *request) error {
 	o := logfile.ReadOptions{Tail: -1, Follow: r.flag("follow"), Service: r.str("silo-service")}
 	if n, err := strconv.Atoi(r.str("tail")); err == nil {
 		o.Tail = n
-	} else if t := r.str("tail"); t != "" && t != "all" {
-		return errs.Invalidf("parameter tail=%s: give a number of lines, or all", t)
 	}
 	var err error
 	if o.Since, err = r.time("since"); err != nil {

@@ -205,6 +205,9 @@ func (s *Server) serve(w *response, hr *http.Request) error {
 	}
 	route, name := find(hr.Method, path)
 	if route == nil {
+		if what := notSupported(path); what != "" {
+			return errs.New(errs.NotSupported, "%s is not supported", what)
+		}
 		return errs.NotFoundf("page not found")
 	}
 	peer, _ := hr.Context().Value(peerKey{}).(*linux.Peer)

@@ -117,15 +117,21 @@ func (e *Engine) planNetwork(cfg *container.Config, host *container.HostConfig, 
 		mode = "none"
 	}
 	host.NetworkMode = container.NetworkMode(mode)
+	if err := checkGiver(cfg, host); err != nil {
+		return w, nil, err
+	}
 	if cfg.Hostname == "" && !host.UTSMode.IsHost() {
 		cfg.Hostname = e.hostnameOn(host.NetworkMode)
 	}
-	if mode != "nat" && mode != "none" && (len(host.PortBindings) > 0 || host.PublishAllPorts) {
-		return w, nil, errs.Invalidf("ports cannot be published with the network %s: leave out -p and -P", mode)
-	}
 	warnings = []string{}
-	if len(host.PortBindings) > 0 && mode == "none" {
-		warnings = append(warnings, "Published ports are discarded when using network none")
+	switch ports := len(host.PortBindings) > 0 || host.PublishAllPorts; {
+	case !ports || mode == "nat":
+	case mode == "none" || mode == "host":
+		if len(host.PortBindings) > 0 {
+			warnings = append(warnings, "Published ports are discarded when using network "+mode)
+		}
+	default:
+		return w, nil, errs.Invalidf("ports cannot be published with the network %s: leave out -p and -P", mode)
 	}
 	w, err = endpointWishes(mode, asked)
 	return w, warnings, err
@@ -139,6 +145,9 @@ func (e *Engine) defaults(r *configRecord) error {
 	}
 	if h.LogConfig.Type == "" {
 		h.LogConfig.Type = "json-file"
+	}
+	if h.LogConfig.Config == nil {
+		h.LogConfig.Config = map[string]string{}
 	}
 	if h.ShmSize == 0 {
 		h.ShmSize = defaultShm
@@ -260,8 +269,7 @@ func mergeHealth(c *container.Config, img image.Image) {
 // defaultPath is PATH where neither image nor request set one.
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// mergeEnv lets the request's variables replace the image's. A request's
-// variable without "=" removes it.
+// mergeEnv lets the request's variables replace the image's.
 func mergeEnv(image, request []string) []string {
 	name := func(s string) string { n, _, _ := strings.Cut(s, "="); return n }
 	out := slices.Clone(request)
@@ -270,11 +278,17 @@ func mergeEnv(image, request []string) []string {
 			out = slices.Insert(out, 0, i)
 		}
 	}
-	out = slices.DeleteFunc(out, func(s string) bool { return !strings.Contains(s, "=") })
-	if !slices.ContainsFunc(out, func(s string) bool { return name(s) == "PATH" }) {
+	return out
+}
+
+// effectiveEnv is what a command gets: a variable without "=" is one that it is
+// not to have, and PATH is there unless it is such a one.
+func effectiveEnv(env []string) []string {
+	out := slices.Clone(env)
+	if !slices.ContainsFunc(out, func(s string) bool { return s == "PATH" || strings.HasPrefix(s, "PATH=") }) {
 		out = slices.Insert(out, 0, defaultPath)
 	}
-	return out
+	return slices.DeleteFunc(out, func(s string) bool { return !strings.Contains(s, "=") })
 }
 
 // build takes a standby or makes the container's disk, and writes its record.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
@@ -136,7 +137,7 @@ func (e *Engine) ExecStart(ctx context.Context, id string, o ExecStartOptions) e
 	}
 	var fd *linux.FD
 	if !o.Detach && o.Hijack != nil {
-		conn, buffered, err := o.Hijack(!x.req.Tty)
+		conn, buffered, err := o.Hijack(!o.TTY)
 		if err != nil {
 			return err
 		}
@@ -145,7 +146,7 @@ func (e *Engine) ExecStart(ctx context.Context, id string, o ExecStartOptions) e
 		}
 		defer fd.Close()
 		awaitHeadRead(ctx, fd)
-		req.Attach = &wire.Attach{Stdin: x.req.AttachStdin, Stdout: x.req.AttachStdout, Stderr: x.req.AttachStderr, Mux: !x.req.Tty, DetachKeys: keys, Buffered: buffered}
+		req.Attach = &wire.Attach{Stdin: x.req.AttachStdin, Stdout: x.req.AttachStdout, Stderr: x.req.AttachStderr, Mux: !o.TTY, DetachKeys: keys, Buffered: buffered}
 	}
 	return e.runExec(ctx, x, req, fd)
 }
@@ -274,11 +275,22 @@ func (e *Engine) endExecs(c *Container) {
 	}
 }
 
+// execStartTime is how long a resize waits for the start of its exec: a client
+// sends it as soon as the start is answered, or before.
+const execStartTime = 10 * time.Second
+
 // ExecResize sets the terminal size of an exec.
 func (e *Engine) ExecResize(ctx context.Context, id string, height, width uint16) error {
 	x, err := e.findExec(id)
 	if err != nil {
 		return err
+	}
+	select {
+	case <-x.begun:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(execStartTime):
+		return errs.Conflictf("exec %s has not been started", id)
 	}
 	return e.keep().Resize(ctx, wire.Resize{Target: wire.Target{ID: x.c.record().ID, Exec: id}, Rows: height, Cols: width})
 }
@@ -366,7 +378,7 @@ func (e *Engine) ContainerAttach(ctx context.Context, ref string, o AttachOption
 	// writes, so it is entered before. Old output goes to it at its own pace,
 	// for which no start waits: then it is entered after that.
 	p := &pendingAttach{taken: make(chan struct{})}
-	entered := !o.Logs && c.awaitStart(p)
+	entered := !o.Logs && o.Stream && c.awaitStart(p)
 	defer close(p.taken)
 	conn, buffered, err := hijack(!r.Config.Tty)
 	if err != nil {
@@ -384,6 +396,11 @@ func (e *Engine) ContainerAttach(ctx context.Context, ref string, o AttachOption
 			fd.Close()
 			return err
 		}
+	}
+	if !o.Stream {
+		fd.Close()
+		e.emit(c, events.ActionAttach, nil)
+		return nil
 	}
 	a := wire.Attach{Stdin: o.Stdin && r.Config.OpenStdin, Stdout: o.Stdout, Stderr: o.Stderr, Mux: !r.Config.Tty, DetachKeys: keys, Buffered: buffered}
 	e.emit(c, events.ActionAttach, nil)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -214,12 +215,30 @@ func (e *Engine) restartLater(c *Container) {
 	}
 }
 
-// ContainerRemove removes a container, its disk and every change in it.
-func (e *Engine) ContainerRemove(ctx context.Context, ref string, o RemoveOptions) error {
+// ContainerRemove removes a container, its disk and every change in it. It is not
+// given up in the middle when the client leaves.
+func (e *Engine) ContainerRemove(_ context.Context, ref string, o RemoveOptions) error {
 	c, err := e.find(ref)
 	if err != nil {
 		return err
 	}
+	// One that is started again and again meanwhile is not to keep this busy.
+	for range 10 {
+		if err := e.stopToRemove(e.ctx, c, ref, o); err != nil {
+			return err
+		}
+		if err = e.removeStopped(e.ctx, c, ref, o); !errors.Is(err, errStarted) || !o.Force {
+			return err
+		}
+	}
+	return errs.Conflictf("cannot remove container \"%s\": it was started meanwhile", ref)
+}
+
+// errStarted tells that a container was started since it was stopped.
+var errStarted = errs.Conflictf("it was started meanwhile")
+
+// stopToRemove stops what runs, if it may.
+func (e *Engine) stopToRemove(ctx context.Context, c *Container, ref string, o RemoveOptions) error {
 	if c.isWaking() {
 		if !o.Force {
 			return errs.Conflictf("cannot remove container \"%s\": container waits for its services: stop the container before removing or force remove", ref)
@@ -234,10 +253,12 @@ func (e *Engine) ContainerRemove(ctx context.Context, ref string, o RemoveOption
 			return errs.Conflictf("cannot remove container \"%s\": container is %s: stop the container before removing or force remove", ref, st.State)
 		}
 		zero := 0
-		if err := e.stop(ctx, c, StopOptions{Timeout: &zero}); err != nil {
-			return err
-		}
+		return e.stop(ctx, c, StopOptions{Timeout: &zero})
 	}
+	return nil
+}
+
+func (e *Engine) removeStopped(ctx context.Context, c *Container, ref string, o RemoveOptions) error {
 	if !c.lock(ctx.Done()) {
 		return ctx.Err()
 	}
@@ -251,7 +272,7 @@ func (e *Engine) ContainerRemove(ctx context.Context, ref string, o RemoveOption
 		return nil
 	case container.StateRunning, container.StatePaused:
 		c.mu.Unlock()
-		return errs.Conflictf("cannot remove container \"%s\": it was started meanwhile", ref)
+		return fmt.Errorf("cannot remove container \"%s\": %w", ref, errStarted)
 	}
 	b := c.box
 	c.box = nil

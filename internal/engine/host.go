@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/api/types/volume"
 
@@ -37,6 +38,7 @@ func (e *Engine) Info(ctx context.Context) (system.Info, error) {
 		CgroupDriver: "cgroupfs", CgroupVersion: "1", KernelVersion: h.Release, OperatingSystem: osName(), OSType: "linux", Architecture: h.Machine, NCPU: runtime.NumCPU(),
 		MemTotal: h.Memory, DockerRootDir: e.o.Data, Name: h.Name, ServerVersion: version.Version, LiveRestoreEnabled: true, Isolation: "process",
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=userns"}, DefaultRuntime: "silo", Labels: []string{}, Warnings: e.net.Inspect().Warnings,
+		Swarm:   swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
 		Plugins: system.PluginsInfo{Volume: []string{"local"}, Network: []string{"nat", "null", "host"}, Log: []string{"json-file", "none"}},
 	}
 	if e.cgroups.Mode == cgroup.V2 {

@@ -133,9 +133,13 @@ func (e *Engine) resolveSource(m *mountRecord, labels map[string]string) (create
 }
 
 // parseBind reads "source:target[:options]": a source with a slash is a host
-// path, made if it is missing as Docker does for -v; else it names a volume.
+// path, made if it is missing as Docker does for -v; else it names a volume. A
+// path alone is the target of a new volume.
 func parseBind(s string) (mountRecord, error) {
 	f := strings.Split(s, ":")
+	if len(f) == 1 && path.IsAbs(s) {
+		return mountRecord{Type: "volume", Target: s}, nil
+	}
 	if len(f) < 2 || len(f) > 3 || f[0] == "" || f[1] == "" {
 		return mountRecord{}, errs.Invalidf("invalid volume specification: '%s'", s)
 	}
@@ -343,6 +347,9 @@ func tmpfsMount(r mountRecord) (agent.Mount, error) {
 	for _, o := range strings.Split(r.Options, ",") {
 		switch o {
 		case "", "rw", "nosuid", "nodev", "noexec":
+		case "relatime", "atime", "diratime": // the kernel's own
+		case "sync", "async", "dirsync": // there is nothing to write to
+		case "private", "rprivate": // as all mounts here are
 		case "exec":
 			m.Attrs &^= linux.AttrNoExec
 		case "suid":
@@ -358,10 +365,10 @@ func tmpfsMount(r mountRecord) (agent.Mount, error) {
 			switch {
 			case key == "size" && !sizeFits(value):
 				return m, errs.Invalidf("invalid tmpfs size %q for %s: give bytes, with k, m or g, or a share of the memory as 50%%", value, r.Target)
-			case ok && (key == "size" || key == "mode" || key == "uid" || key == "gid" || key == "nr_inodes" || key == "nr_blocks"):
+			case ok && (key == "size" || key == "mode" || key == "uid" || key == "gid" || key == "nr_inodes" || key == "nr_blocks" || key == "mpol"):
 				options = append(options, o)
 			default:
-				return m, errs.Invalidf("invalid tmpfs option %q for %s: known are size, mode, uid, gid, nr_inodes, nr_blocks, ro, exec, suid, dev, noatime", o, r.Target)
+				return m, errs.Invalidf("invalid tmpfs option %q for %s: known are size, mode, uid, gid, nr_inodes, nr_blocks, mpol, ro, exec, suid, dev, noatime", o, r.Target)
 			}
 		}
 	}

@@ -228,7 +228,13 @@ func (e *Engine) Networks(ctx context.Context, f filter.Args) ([]network.Summary
 	}
 	for _, name := range []string{"nat", "none", "host"} {
 		n := e.network(name)
-		if f.Exact("driver", n.Driver) && f.Prefix("id", n.ID) && f.Match("name", n.Name) && f.Exact("scope", n.Scope) && f.Labels(n.Labels) && f.Exact("type", "builtin") {
+		docker := "" // its name and driver in Docker
+		if name == "nat" {
+			docker = "bridge"
+		}
+		named := f.Match("name", n.Name) || docker != "" && f.Match("name", docker)
+		driven := f.Exact("driver", n.Driver) || docker != "" && f.Exact("driver", docker)
+		if driven && named && f.Prefix("id", n.ID) && f.Exact("scope", n.Scope) && f.Labels(n.Labels) && f.Exact("type", "builtin") {
 			out = append(out, network.Summary{Network: n})
 		}
 	}

@@ -220,11 +220,17 @@ func TestNetworkFilter(t *testing.T) {
 
 func TestMergeEnv(t *testing.T) {
 	got := mergeEnv([]string{"PATH=/bin", "A=image", "B=image"}, []string{"A=user", "B", "C=user"})
-	if diff := cmp.Diff([]string{"PATH=/bin", "A=user", "C=user"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"PATH=/bin", "A=user", "B", "C=user"}, got); diff != "" {
 		t.Error(diff)
 	}
-	if got := mergeEnv(nil, nil); len(got) != 1 || got[0] != defaultPath {
-		t.Errorf("without PATH: %v", got)
+	for _, tt := range []struct{ env, want []string }{
+		{nil, []string{defaultPath}},
+		{[]string{"PATH", "A=1"}, []string{"A=1"}},
+		{got, []string{"PATH=/bin", "A=user", "C=user"}},
+	} {
+		if diff := cmp.Diff(tt.want, effectiveEnv(tt.env)); diff != "" {
+			t.Errorf("%q: %s", tt.env, diff)
+		}
 	}
 }
 
@@ -258,7 +264,7 @@ func TestParseSignal(t *testing.T) {
 }
 
 func TestParseBindRefuses(t *testing.T) {
-	for _, in := range []string{"", "/a", ":/b", "/a:", "/a:/b:ro:x", "/a:/b:fly", "../a:/b", "a/b:/c"} {
+	for _, in := range []string{"", "a", ":/b", "/a:", "/a:/b:ro:x", "/a:/b:fly", "../a:/b", "a/b:/c"} {
 		if _, err := parseBind(in); !errs.Is(err, errs.Invalid) {
 			t.Errorf("parseBind(%q): %v", in, err)
 		}

@@ -251,9 +251,6 @@ func (e *Engine) startSpec(c *Container, r *configRecord, b *sandbox) (s wire.St
 		return s, nil, err
 	}
 	command.Rows, command.Cols = uint16(h.ConsoleSize[0]), uint16(h.ConsoleSize[1])
-	for _, l := range h.Ulimits {
-		command.Rlimits = append(command.Rlimits, agent.Rlimit{Name: l.Name, Type: ulimitTypes[l.Name], Soft: uint64(l.Soft), Hard: uint64(l.Hard)})
-	}
 	s = wire.Start{
 		ID: r.ID, Stdio: wire.Stdio{TTY: cfg.Tty, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.StdinOnce},
 		Body: agent.Start{PID: r.PID, Init: r.PID && h.Init != nil && *h.Init, Domain: cfg.Domainname, Sysctls: h.Sysctls, ReadOnly: h.ReadonlyRootfs, Command: command},
@@ -310,11 +307,14 @@ func (e *Engine) command(r *configRecord, s commandSpec) (agent.Command, error) 
 	if err != nil {
 		return agent.Command{}, err
 	}
-	env := slices.Clone(s.env)
+	env := effectiveEnv(s.env)
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HOSTNAME=") }) {
 		env = append(env, "HOSTNAME="+hostname(r))
 	}
 	c := agent.Command{Args: s.args, Env: env, Dir: s.dir, User: s.user, Groups: h.GroupAdd, TTY: s.tty, Caps: caps, NoNewPrivs: sec.noNewPrivs, Umask: h.Umask}
+	for _, l := range h.Ulimits {
+		c.Rlimits = append(c.Rlimits, agent.Rlimit{Name: l.Name, Type: ulimitTypes[l.Name], Soft: uint64(l.Soft), Hard: uint64(l.Hard)})
+	}
 	if h.OomScoreAdj != 0 {
 		c.OOMScoreAdj = &h.OomScoreAdj
 	}

@@ -232,8 +232,10 @@ func (e *Engine) ContainerKill(ctx context.Context, ref, name string) error {
 	return err
 }
 
-// ContainerRestart stops a container if it runs, and starts it.
-func (e *Engine) ContainerRestart(ctx context.Context, ref string, o StopOptions) error {
+// ContainerRestart stops a container if it runs, and starts it. It is not given
+// up in the middle when the client leaves.
+func (e *Engine) ContainerRestart(_ context.Context, ref string, o StopOptions) error {
+	ctx := e.ctx
 	c, err := e.find(ref)
 	if err != nil {
 		return err

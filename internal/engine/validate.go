@@ -130,6 +130,23 @@ func checkHosts(c *container.Config, h *container.HostConfig) error {
 	return nil
 }
 
+// checkGiver refuses what a container that is on another's network has from that
+// one.
+func checkGiver(c *container.Config, h *container.HostConfig) error {
+	if !h.NetworkMode.IsContainer() {
+		return nil
+	}
+	switch {
+	case c.Hostname != "":
+		return errs.Invalidf("conflicting options: hostname and the network mode")
+	case len(h.DNS) > 0 || len(h.DNSSearch) > 0 || len(h.DNSOptions) > 0:
+		return errs.Invalidf("conflicting options: dns and the network mode")
+	case len(h.ExtraHosts) > 0:
+		return errs.Invalidf("conflicting options: custom host-to-IP mapping and the network mode")
+	}
+	return nil
+}
+
 func checkHealth(h *container.HealthConfig) error {
 	if h == nil {
 		return nil

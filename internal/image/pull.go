@@ -97,11 +97,11 @@ func (pl *pull) run(ctx context.Context, platform string) error {
 	case reference.Tagged:
 		what = n.Tag()
 	}
-	pl.p.status(what, "Pulling from "+reference.FamiliarName(pl.named))
 	m, err := pl.manifest(ctx, what, want, nil)
 	if err != nil {
-		return err
+		return err // before anything is said, so that it is the answer
 	}
+	pl.p.status(what, "Pulling from "+reference.FamiliarName(pl.named))
 	top := m.digest
 	if len(m.through) > 0 {
 		top = m.through[0]
