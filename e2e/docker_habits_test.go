@@ -184,3 +184,37 @@ func TestHabits(t *testing.T) {
 		t.Errorf("a pull of a registry that is away: %d %s", code, answer.Message)
 	}
 }
+
+// Events that follow from looking at a container, from resizing it and from
+// leaving an exec.
+func TestEventsOfLooks(t *testing.T) {
+	d := useDaemon(t)
+	since := time.Now()
+	id := d.detached("-t", "--expose", "81", "core", "sleep", "1000")
+	if got := d.field(id, "{{json .NetworkSettings.Ports}}"); got != `{"81/tcp":null}` {
+		t.Errorf("ports while it runs: %s", got)
+	}
+	d.silo("top", id)
+	if code := d.ask("POST", "/v1.48/containers/"+id+"/resize?h=30&w=90", "", nil); code != 200 {
+		t.Errorf("resize: %d", code)
+	}
+	var made struct{ ID string }
+	d.ask("POST", "/v1.48/containers/"+id+"/exec", `{"Tty":true,"AttachStdin":true,"AttachStdout":true,"Cmd":["cat"]}`, &made)
+	conn, _ := d.send("POST /v1.48/exec/" + made.ID + "/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n" +
+		"Content-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"Tty\":true}")
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "\x10\x11"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Error(err)
+	}
+	until(t, "the events", func() bool {
+		got := d.silo("events", "--since", fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond()), "--until", "0s", "--filter", "container="+id, "--format", "{{.Action}} {{.Actor.Attributes.height}} {{.Actor.Attributes.execID}}")
+		return strings.Contains(got, "top ") && strings.Contains(got, "resize 30 ") && strings.Contains(got, "exec_detach <no value> "+made.ID)
+	})
+	d.silo("stop", "-t", "0", id)
+	if got := d.field(id, "{{json .NetworkSettings.Ports}}") + d.silo("ps", "-a", "--filter", "id="+id, "--format", "{{.Ports}}"); got != "{}" {
+		t.Errorf("ports of a stopped container: %s", got)
+	}
+}

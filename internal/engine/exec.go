@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -443,7 +444,11 @@ func (e *Engine) ContainerResize(ctx context.Context, ref string, height, width 
 	if err := c.running(ref); err != nil {
 		return err
 	}
-	return e.keep().Resize(ctx, wire.Resize{Target: wire.Target{ID: c.record().ID}, Rows: height, Cols: width})
+	if err := e.keep().Resize(ctx, wire.Resize{Target: wire.Target{ID: c.record().ID}, Rows: height, Cols: width}); err != nil {
+		return err
+	}
+	e.emit(c, events.ActionResize, map[string]string{"height": strconv.Itoa(int(height)), "width": strconv.Itoa(int(width))})
+	return nil
 }
 
 // detachKeys reads "ctrl-p,ctrl-q" as the bytes that a terminal sends. Without

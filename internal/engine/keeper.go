@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 
 	"silo/internal/keeper"
 	"silo/internal/keeper/remote"
@@ -173,8 +174,10 @@ func (e *Engine) listen(k *remote.Keeper) {
 				e.background(func() { e.standby.gone(ev.Exit.ID) })
 			}
 		case "detach":
-			if c, err := e.find(ev.Exit.ID); err == nil {
-				e.emit(c, "detach", nil)
+			if x, err := e.findExec(ev.Exit.Exec); err == nil {
+				e.emit(x.c, events.ActionExecDetach, map[string]string{"execID": x.id})
+			} else if c, err := e.find(ev.Exit.ID); err == nil {
+				e.emit(c, events.ActionDetach, nil)
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/network"
 
 	agent "silo/internal/agent/wire"
@@ -59,7 +60,11 @@ func (e *Engine) ContainerTop(ctx context.Context, ref, psArgs string) (containe
 	if err != nil {
 		return none, errs.Invalidf("ps %s: %s", psArgs, strings.TrimSpace(string(out)))
 	}
-	return parsePS(out, pids)
+	top, err := parsePS(out, pids)
+	if err == nil {
+		e.emit(c, events.ActionTop, nil)
+	}
+	return top, err
 }
 
 func joinNumbers(list []int) string {

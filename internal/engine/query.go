@@ -210,6 +210,7 @@ func (c *Container) status(st stateRecord) string {
 	return "Created"
 }
 
+// ports lists the ports of a container that is on the network now.
 func ports(r *configRecord, st stateRecord) []container.PortSummary {
 	out := []container.PortSummary{}
 	done := map[string]bool{}
@@ -224,7 +225,7 @@ func ports(r *configRecord, st stateRecord) []container.PortSummary {
 		}
 	}
 	for p := range r.Config.ExposedPorts {
-		if !done[p.String()] {
+		if st.Endpoint != nil && !done[p.String()] {
 			out = append(out, container.PortSummary{PrivatePort: p.Num(), Type: string(p.Proto())})
 		}
 	}
@@ -366,13 +367,14 @@ func (c *Container) shownState(st stateRecord) *container.State {
 	return s
 }
 
+// portMap shows the ports of a container that is on the network now.
 func portMap(r *configRecord, st stateRecord) network.PortMap {
 	out := network.PortMap{}
-	for p := range r.Config.ExposedPorts {
-		out[p] = nil
-	}
 	if st.Endpoint == nil {
 		return out
+	}
+	for p := range r.Config.ExposedPorts {
+		out[p] = nil
 	}
 	for _, m := range st.Endpoint.Ports {
 		p, err := network.ParsePort(strconv.Itoa(int(m.ContainerPort)) + "/" + m.Proto)

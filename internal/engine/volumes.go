@@ -176,6 +176,9 @@ func (e *Engine) VolumeCreate(_ context.Context, r volume.CreateRequest) (volume
 
 // Volumes lists volumes by name.
 func (e *Engine) Volumes(_ context.Context, f filter.Args) (volume.ListResponse, error) {
+	if _, err := e.volumeMatches(volume.Volume{}, f); err != nil { // also if there is no volume
+		return volume.ListResponse{}, err
+	}
 	all, warnings := e.volumes.list()
 	out := volume.ListResponse{Volumes: []volume.Volume{}, Warnings: warnings}
 	for _, v := range all {
