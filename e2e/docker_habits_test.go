@@ -14,7 +14,7 @@ import (
 
 // send asks on a connection of its own, which it gives back with the answer's
 // head read.
-func (d *daemon) send(request string) (io.ReadWriteCloser, string) {
+func (d *daemon) send(request string) io.ReadWriteCloser {
 	d.t.Helper()
 	conn := d.dial()
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
@@ -29,7 +29,15 @@ func (d *daemon) send(request string) (io.ReadWriteCloser, string) {
 			d.t.Fatalf("%q: %v", head, err)
 		}
 	}
-	return conn, string(head)
+	return conn
+}
+
+// execStart starts an exec on a connection of its own.
+func (d *daemon) execStart(id, body string) io.ReadWriteCloser {
+	d.t.Helper()
+	conn := d.send(fmt.Sprintf("POST /v1.48/exec/%s/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", id, len(body), body))
+	return conn
 }
 
 // A client's words about the attachment are not the container's input, and one
@@ -38,7 +46,7 @@ func TestAttachAsked(t *testing.T) {
 	d := useDaemon(t)
 	id := d.make(`{"Image":"core","Cmd":["cat"],"OpenStdin":true,"StdinOnce":true}`)
 	body := `{"stream":true,"stdin":true}`
-	conn, _ := d.send(fmt.Sprintf("POST /v1.48/containers/%s/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\n"+
+	conn := d.send(fmt.Sprintf("POST /v1.48/containers/%s/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\n"+
 		"Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: %d\r\n\r\n%sinput\n", id, len(body), body))
 	d.silo("start", id)
 	got := make([]byte, 14)
@@ -47,7 +55,7 @@ func TestAttachAsked(t *testing.T) {
 	}
 	conn.Close()
 	for _, query := range []string{"stream=0&logs=0", "stdout=1"} {
-		conn, _ := d.send("POST /v1.48/containers/" + id + "/attach?" + query + " HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n")
+		conn := d.send("POST /v1.48/containers/" + id + "/attach?" + query + " HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n")
 		if rest, err := io.ReadAll(conn); err != nil || len(rest) > 0 {
 			t.Errorf("%s: %q, %v", query, rest, err)
 		}
@@ -62,9 +70,7 @@ func TestExecFraming(t *testing.T) {
 	for tty, want := range map[string]string{"true": "out\n", "false": "\x01\x00\x00\x00\x00\x00\x00\x04out\n"} {
 		var made struct{ ID string }
 		d.ask("POST", "/v1.48/containers/"+id+"/exec", `{"AttachStdout":true,"Cmd":["echo","out"]}`, &made)
-		body := `{"Tty":` + tty + `}`
-		conn, _ := d.send(fmt.Sprintf("POST /v1.48/exec/%s/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"+
-			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", made.ID, len(body), body))
+		conn := d.execStart(made.ID, `{"Tty":`+tty+`}`)
 		if got, err := io.ReadAll(conn); err != nil || string(got) != want {
 			t.Errorf("Tty %s: %q, %v, want %q", tty, got, err, want)
 		}
@@ -80,8 +86,7 @@ func TestExecResizeWaits(t *testing.T) {
 	d.ask("POST", "/v1.48/containers/"+id+"/exec", `{"Tty":true,"AttachStdout":true,"Cmd":["sh","-c","while [ \"$(stty size)\" != '33 44' ]; do sleep 0.01; done"]}`, &made)
 	code := make(chan int)
 	go func() { code <- d.ask("POST", "/v1.48/exec/"+made.ID+"/resize?h=33&w=44", "", nil) }()
-	conn, _ := d.send("POST /v1.48/exec/" + made.ID + "/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n" +
-		"Content-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"Tty\":true}")
+	conn := d.execStart(made.ID, `{"Tty":true}`)
 	defer conn.Close()
 	if got := <-code; got != http.StatusOK {
 		t.Errorf("resize: %d", got)
@@ -140,7 +145,7 @@ func TestHabits(t *testing.T) {
 			t.Errorf("user %s has the groups %v, want %s first", user, got, want)
 		}
 	}
-	if got := d.silo("run", "--rm", "--read-only", "-w", "/work/x", "core", "pwd"); got != "/work/x" {
+	if got := d.silo("run", "--rm", "--read-only", "-w", "/srv/new/x", "core", "pwd"); got != "/srv/new/x" {
 		t.Errorf("a new working directory below a read-only root: %q", got)
 	}
 	if got := d.silo("run", "--rm", "--tmpfs", "/t:rw,nosuid,relatime,size=64k", "core", "grep", " /t ", "/proc/mounts"); !strings.Contains(got, "size=64k") {
@@ -166,10 +171,8 @@ func TestHabits(t *testing.T) {
 	if got := d.silo("start", "-a", bare); !strings.Contains(got, "KEPT=1") || strings.Contains(got, "LOST") {
 		t.Errorf("the command has %s", got)
 	}
-	for _, body := range []string{`"Hostname":"x"`, `"HostConfig":{"Dns":["1.1.1.1"]}`, `"HostConfig":{"ExtraHosts":["a:1.1.1.1"]}`} {
-		body = strings.Replace(`{"Image":"core","Cmd":["true"],"HostConfig":{},`+body+`}`, `"HostConfig":{},"HostConfig":{`, `"HostConfig":{`, 1)
-		body = strings.Replace(body, `"HostConfig":{`, `"HostConfig":{"NetworkMode":"container:`+id+`",`, 1)
-		body = strings.Replace(body, `",}`, `"}`, 1)
+	for _, tt := range []struct{ config, host string }{{`"Hostname":"x",`, ""}, {"", `,"Dns":["1.1.1.1"]`}, {"", `,"ExtraHosts":["a:1.1.1.1"]`}} {
+		body := `{"Image":"core","Cmd":["true"],` + tt.config + `"HostConfig":{"NetworkMode":"container:` + id + `"` + tt.host + `}}`
 		var answer struct{ Message string }
 		if code := d.ask("POST", "/v1.48/containers/create", body, &answer); code != 400 || !strings.Contains(answer.Message, "conflicting options") {
 			t.Errorf("%s: %d %s", body, code, answer.Message)
@@ -200,8 +203,7 @@ func TestEventsOfLooks(t *testing.T) {
 	}
 	var made struct{ ID string }
 	d.ask("POST", "/v1.48/containers/"+id+"/exec", `{"Tty":true,"AttachStdin":true,"AttachStdout":true,"Cmd":["cat"]}`, &made)
-	conn, _ := d.send("POST /v1.48/exec/" + made.ID + "/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n" +
-		"Content-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"Tty\":true}")
+	conn := d.execStart(made.ID, `{"Tty":true}`)
 	defer conn.Close()
 	if _, err := io.WriteString(conn, "\x10\x11"); err != nil {
 		t.Fatal(err)

@@ -410,6 +410,10 @@ func makeDir(dir string, main bool) error {
 		return err
 	}
 	defer root.Close()
+	return makeDirIn(root, dir)
+}
+
+func makeDirIn(root *linux.FD, dir string) error {
 	there, err := linux.MkdirAllIn(root, dir, 0o755)
 	if err != nil {
 		return errs.New(errs.NotRunnable, "make the working directory %s: %v", dir, err)

@@ -351,11 +351,9 @@ func (a *agent) completeRoot(s wire.Start, fds *ipc.FDs) (err error) {
 	}
 	if s.ReadOnly {
 		if dir := s.Command.Dir; path.IsAbs(dir) { // later it could not be made
-			there, err := linux.MkdirAllIn(root, dir, 0o755)
-			if err != nil {
-				return errs.New(errs.NotRunnable, "make the working directory %s: %v", dir, err)
+			if err := makeDirIn(root, dir); err != nil {
+				return err
 			}
-			there.Close()
 		}
 		if err := linux.SetMountAttr(root, linux.AttrReadOnly, 0, false); err != nil {
 			return err

@@ -214,7 +214,7 @@ func blkio(list []cgroup.BlkioEntry) []container.BlkioStatEntry {
 
 // onNetwork applies the filter network: a name, an id or the beginning of one.
 func (e *Engine) onNetwork(f filter.Args, r *configRecord) bool {
-	names := networkNames(r)
+	names := networkNames(string(r.HostConfig.NetworkMode))
 	if anyMatch(f, "network", names) {
 		return true
 	}
@@ -222,14 +222,13 @@ func (e *Engine) onNetwork(f filter.Args, r *configRecord) bool {
 	return !r.HostConfig.NetworkMode.IsContainer() && slices.ContainsFunc(f["network"], func(s string) bool { return s != "" && strings.HasPrefix(id, s) })
 }
 
-// networkNames are what a network may be called in a filter: nat is what
+// networkNames are what a network, and its driver, may be called: nat is what
 // Docker calls bridge.
-func networkNames(r *configRecord) []string {
-	mode := string(r.HostConfig.NetworkMode)
-	if mode == "nat" {
-		return []string{mode, "bridge"}
+func networkNames(name string) []string {
+	if name == "nat" {
+		return []string{name, "bridge"}
 	}
-	return []string{mode}
+	return []string{name}
 }
 
 // portFilter compiles the filters publish and expose.

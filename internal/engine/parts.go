@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -228,13 +229,8 @@ func (e *Engine) Networks(ctx context.Context, f filter.Args) ([]network.Summary
 	}
 	for _, name := range []string{"nat", "none", "host"} {
 		n := e.network(name)
-		docker := "" // its name and driver in Docker
-		if name == "nat" {
-			docker = "bridge"
-		}
-		named := f.Match("name", n.Name) || docker != "" && f.Match("name", docker)
-		driven := f.Exact("driver", n.Driver) || docker != "" && f.Exact("driver", docker)
-		if driven && named && f.Prefix("id", n.ID) && f.Exact("scope", n.Scope) && f.Labels(n.Labels) && f.Exact("type", "builtin") {
+		named := slices.ContainsFunc(networkNames(name), func(s string) bool { return f.Match("name", s) })
+		if named && anyMatch(f, "driver", networkNames(n.Driver)) && f.Prefix("id", n.ID) && f.Exact("scope", n.Scope) && f.Labels(n.Labels) && f.Exact("type", "builtin") {
 			out = append(out, network.Summary{Network: n})
 		}
 	}
@@ -261,7 +257,7 @@ func (e *Engine) network(name string) network.Network {
 func (e *Engine) NetworkInspect(_ context.Context, ref string) (network.Inspect, error) {
 	for _, name := range []string{"nat", "none", "host"} {
 		n := e.network(name)
-		if ref != name && ref != n.ID && !(len(ref) >= 4 && len(ref) < 64 && n.ID[:len(ref)] == ref) && !(ref == "bridge" && name == "nat") {
+		if ref != n.ID && !(len(ref) >= 4 && len(ref) < 64 && n.ID[:len(ref)] == ref) && !slices.Contains(networkNames(name), ref) {
 			continue
 		}
 		out := network.Inspect{Network: n, Containers: map[string]network.EndpointResource{}}

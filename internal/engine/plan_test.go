@@ -211,7 +211,7 @@ func TestNetworkFilter(t *testing.T) {
 	for _, mode := range []string{"nat", "none"} {
 		r := &configRecord{Config: &container.Config{}, HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(mode)}}
 		for filter, want := range map[string]bool{mode: true, "bridge": mode == "nat", "host": false} {
-			if got := anyMatch(map[string][]string{"network": {filter}}, "network", networkNames(r)); got != want {
+			if got := anyMatch(map[string][]string{"network": {filter}}, "network", networkNames(string(r.HostConfig.NetworkMode))); got != want {
 				t.Errorf("network=%s and a container on %s: %t", filter, mode, got)
 			}
 		}

@@ -23,7 +23,7 @@ import (
 
 	"coretools.silo/passwd"
 	"coretools.silo/procfs"
-	_ "coretools.silo/signals" // Ctrl-\\ ends a command, and prints nothing
+	_ "coretools.silo/signals" // Ctrl-\ ends a command, and prints nothing
 	"coretools.silo/table"
 )
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ type address struct {
 	line, step int
 	last       bool
 	matching   bool
-	pattern    *pattern
+	pattern    *regexp.Regexp // nil stands for the one used last
 	plus       bool
 	multiple   bool
 }

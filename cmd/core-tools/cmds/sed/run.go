@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,9 +18,9 @@ type editor struct {
 	end    byte // of a line
 
 	hold   string
-	part   bool     // hold is of a last line without an end
-	last   *pattern // used last
-	inside string   // the file that is read
+	part   bool           // hold is of a last line without an end
+	last   *regexp.Regexp // used last
+	inside string         // the file that is read
 	code   int
 	quit   bool
 	files  map[string]*output
@@ -119,7 +120,7 @@ func (s *state) append() {
 }
 
 // find is the expression to use: nil stands for the one used last.
-func (s *state) find(p *pattern) *pattern {
+func (s *state) find(p *regexp.Regexp) *regexp.Regexp {
 	if p != nil {
 		s.editor.last = p
 	}

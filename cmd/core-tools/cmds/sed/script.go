@@ -21,7 +21,7 @@ type command struct {
 	from, to    *address
 	negate      bool
 	name        byte
-	pattern     *pattern
+	pattern     *regexp.Regexp // nil stands for the one used last
 	replacement []piece
 	global      bool
 	print       bool
@@ -35,9 +35,6 @@ type command struct {
 	begun  bool // from is a number that was reached
 	last   int  // the line that ends this, if it is a number
 }
-
-// pattern is an expression; nil stands for the one used last.
-type pattern struct{ *regexp.Regexp }
 
 // piece is a part of a replacement: plain text, a group from 0 up, or one of U,
 // L, E, u and l, which change the case of what follows.
@@ -285,13 +282,9 @@ func (r *reader) until(mark byte, expression bool) (string, error) {
 	return "", fmt.Errorf("no closing %q", mark)
 }
 
-func (r *reader) compile(text string, anyCase, multi bool) (*pattern, error) {
+func (r *reader) compile(text string, anyCase, multi bool) (*regexp.Regexp, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // the one used last
 	}
-	re, err := regex.Compile(text, r.extended, anyCase, multi)
-	if err != nil {
-		return nil, err
-	}
-	return &pattern{re}, nil
+	return regex.Compile(text, r.extended, anyCase, multi)
 }

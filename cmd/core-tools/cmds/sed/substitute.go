@@ -8,17 +8,10 @@ import (
 )
 
 func (r *reader) substitution(c *command) error {
-	mark := r.peek()
-	text, err := r.delimited(true)
+	text, replacement, err := r.sides(true)
 	if err != nil {
 		return err
 	}
-	r.at++
-	replacement, err := r.until(mark, false)
-	if err != nil {
-		return err
-	}
-	r.at++
 	anyCase, multi, err := r.flags(c)
 	if err != nil {
 		return err
@@ -33,6 +26,18 @@ func (r *reader) substitution(c *command) error {
 		}
 	}
 	return nil
+}
+
+// sides reads what stands between the three marks of s and y.
+func (r *reader) sides(expression bool) (from, to string, err error) {
+	mark := r.peek()
+	if from, err = r.delimited(expression); err != nil {
+		return "", "", err
+	}
+	r.at++
+	to, err = r.until(mark, false)
+	r.at++
+	return from, to, err
 }
 
 func (r *reader) flags(c *command) (anyCase, multi bool, err error) {
@@ -91,17 +96,10 @@ func pieces(text string) (list []piece) {
 }
 
 func (r *reader) transliteration(c *command) error {
-	mark := r.peek()
-	from, err := r.delimited(false)
+	from, to, err := r.sides(false)
 	if err != nil {
 		return err
 	}
-	r.at++
-	to, err := r.until(mark, false)
-	if err != nil {
-		return err
-	}
-	r.at++
 	a, b := plain(from), plain(to)
 	if len(a) != len(b) {
 		return fmt.Errorf("y: both sides need the same length")
