@@ -45,6 +45,7 @@ type process struct {
 	clients []*client
 	open    int           // outputs that have not ended
 	ended   chan struct{} // closed when open is 0
+	over    bool          // the command has ended
 	cutoff  bool          // stop at the first pause
 	closed  bool
 }
@@ -195,9 +196,13 @@ func (p *process) drain(patience time.Duration) {
 	<-p.ready
 	p.mu.Lock()
 	started := p.open > 0
+	p.over = true
 	p.mu.Unlock()
 	if !started {
 		return
+	}
+	if p.tty != nil { // see pauses
+		p.wakePumps()
 	}
 	select {
 	case <-p.ended:
@@ -211,10 +216,16 @@ func (p *process) drain(patience time.Duration) {
 	for _, c := range clients { // one that does not read holds up no end
 		_ = c.conn.SetWriteDeadline(time.Now())
 	}
-	for _, o := range p.outs { // wakes readers; they read until there is nothing more at once
+	p.wakePumps()
+	<-p.ended
+}
+
+// wakePumps makes those who wait for output look again: they read until there is
+// nothing more at once.
+func (p *process) wakePumps() {
+	for _, o := range p.outs {
 		_ = o.f.SetReadDeadline(time.Now())
 	}
-	<-p.ended
 }
 
 // sendEnd tells the exit code to the clients who asked for it.
@@ -299,7 +310,7 @@ func (p *process) read(o *output) {
 		err = rc.Read(func(fd uintptr) bool {
 			buf = buffers.Get().(*[]byte)
 			n, rerr = linux.ReadFD(int(fd), (*buf)[frameHeader:])
-			if linux.IsErrno(rerr, syscall.EAGAIN) {
+			if p.pauses(rerr) {
 				buffers.Put(buf)
 				buf = nil
 				p.mu.Lock()
@@ -309,7 +320,7 @@ func (p *process) read(o *output) {
 			return true
 		})
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if p.isCutoff() {
+			if p.isOver() {
 				_ = o.f.SetReadDeadline(time.Time{})
 				err = nil
 				continue // once more, without waiting
@@ -335,10 +346,20 @@ func (p *process) read(o *output) {
 	p.mu.Unlock()
 }
 
-func (p *process) isCutoff() bool {
+// pauses tells whether more output may follow an error. A terminal that nobody
+// has open says EIO, but as long as its command runs somebody may open it again:
+// an init closes its streams and writes to /dev/console.
+func (p *process) pauses(err error) bool {
+	if linux.IsErrno(err, syscall.EAGAIN) {
+		return true
+	}
+	return p.tty != nil && linux.IsErrno(err, syscall.EIO) && !p.isOver()
+}
+
+func (p *process) isOver() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cutoff
+	return p.over
 }
 
 // deliver passes n bytes behind the room for a frame header in buf to the log
