@@ -81,6 +81,26 @@ func (g *Group) Create() (err error) {
 	return nil
 }
 
+// Delegate lets a user make groups below this one and move processes among
+// them, as cgroups(7) has it. The limits of this one stay what they are.
+func (g *Group) Delegate(uid, gid int) error {
+	if g.bad != nil {
+		return g.bad
+	}
+	for _, h := range g.layout.dirs() {
+		files := []string{"", "cgroup.procs", "tasks"}
+		if h.V2 {
+			files = []string{"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"}
+		}
+		for _, name := range files {
+			if err := os.Lchown(filepath.Join(h.Dir, g.path, name), uid, gid); err != nil {
+				return fmt.Errorf("delegate cgroup %s: %w", g.path, err)
+			}
+		}
+	}
+	return nil
+}
+
 func (g *Group) createIn(h Hierarchy) error {
 	dir := h.Dir
 	cpuset := g.layout.Controllers["cpuset"] == h && !h.V2

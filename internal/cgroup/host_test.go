@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -241,6 +242,26 @@ func TestNestedGroups(t *testing.T) {
 		}
 		if err := errors.Join(g.Kill(), g.Destroy()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Who is given a group makes others below it and moves processes among them; its
+// limits are not his, and neither is what is outside.
+func TestDelegate(t *testing.T) {
+	eachLayout(t, func(t *testing.T, l Layout) {
+		g := testGroup(t, l, "given")
+		const user = 54321
+		if err := g.Delegate(user, user); err != nil {
+			t.Fatal(err)
+		}
+		dir, _ := g.tracker()
+		pids, _, _ := g.dir("pids")
+		inside := fmt.Sprintf("mkdir %[1]s/a && echo 0 >%[1]s/a/cgroup.procs && grep -o given/a /proc/self/cgroup; "+
+			"echo 7 >%[2]s/pids.max || echo limit; echo 0 >%[1]s/../cgroup.procs || echo outside", dir, pids)
+		_, out := start(t, g, fmt.Sprintf("setpriv --reuid %d --regid %[1]d --clear-groups sh -c '%s' 2>/dev/null", user, inside))
+		if got, err := io.ReadAll(out); err != nil || string(got) != "given/a\nlimit\noutside\n" {
+			t.Errorf("inside: %q, %v", got, err)
 		}
 	})
 }

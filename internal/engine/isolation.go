@@ -2,6 +2,7 @@ package engine
 
 import (
 	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -118,6 +119,18 @@ func securityOptions(h *container.HostConfig) (s security, err error) {
 var inits = map[string]bool{
 	"init": true, "systemd": true, "s6-svscan": true, "s6-overlay-suexec": true, "s6-init": true, "runit": true, "runit-init": true,
 	"openrc-init": true, "tini": true, "tini-static": true, "dumb-init": true, "docker-init": true, "catatonit": true, "my_init": true,
+}
+
+// initEnv is the environment of a container's command. A system's init is told
+// that it runs in a container, unless image or user do: it then leaves alone what
+// is the host's to do (https://systemd.io/CONTAINER_INTERFACE).
+func initEnv(r *configRecord, args []string) []string {
+	env := r.Config.Env
+	told := slices.ContainsFunc(env, func(v string) bool { return v == "container" || strings.HasPrefix(v, "container=") })
+	if !r.PID || told || len(args) == 0 || !slices.Contains([]string{"init", "systemd"}, path.Base(args[0])) {
+		return env
+	}
+	return append(slices.Clip(env), "container=silo")
 }
 
 // wantsPID decides the isolation of a container.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -151,6 +152,28 @@ func TestWantsPID(t *testing.T) {
 		got, err := wantsPID(&container.HostConfig{PidMode: container.PidMode(tt.mode), Isolation: container.Isolation(tt.isolation)}, tt.args)
 		if got != tt.want || (err != nil) != tt.bad {
 			t.Errorf("%+v: %v, %v", tt, got, err)
+		}
+	}
+}
+
+func TestInitEnv(t *testing.T) {
+	for _, tt := range []struct {
+		pid  bool
+		env  []string
+		args []string
+		want string
+	}{
+		{true, []string{"A=b"}, []string{"/sbin/init"}, "A=b container=silo"},
+		{true, nil, []string{"/lib/systemd/systemd", "--user"}, "container=silo"},
+		{true, []string{"container=docker"}, []string{"/sbin/init"}, "container=docker"},
+		{true, []string{"container"}, []string{"/sbin/init"}, "container"}, // it is not to have it
+		{true, nil, []string{"tini", "--", "init"}, ""},
+		{false, nil, []string{"/sbin/init"}, ""}, // not process 1
+		{true, nil, nil, ""},
+	} {
+		r := &configRecord{PID: tt.pid, Config: &container.Config{Env: tt.env}}
+		if got := strings.Join(initEnv(r, tt.args), " "); got != tt.want {
+			t.Errorf("%+v: %q", tt, got)
 		}
 	}
 }

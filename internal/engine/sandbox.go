@@ -149,8 +149,16 @@ func (e *Engine) makeGroup(b *sandbox, p sandboxPlan) error {
 		parent = e.cgroupParent()
 	}
 	b.group = cgroup.New(e.cgroups, parent, p.id)
-	if err := b.group.Create(); err != nil || len(p.rules) == 0 {
+	if err := b.group.Create(); err != nil {
 		return err
+	}
+	if p.shape.unmasked { // its cgroups are writable inside, as an init needs it
+		if err := b.group.Delegate(int(b.first), int(b.first)); err != nil {
+			return err
+		}
+	}
+	if len(p.rules) == 0 {
+		return nil
 	}
 	return b.group.SetDevices(p.rules)
 }

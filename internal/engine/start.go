@@ -246,7 +246,8 @@ func (e *Engine) began(c *Container, b *sandbox, pid int) {
 // startSpec is the pure part: what the keeper and the agent are to do.
 func (e *Engine) startSpec(c *Container, r *configRecord, b *sandbox) (s wire.Start, fds []*linux.FD, err error) {
 	cfg, h := r.Config, r.HostConfig
-	command, err := e.command(r, commandSpec{args: slices.Concat(cfg.Entrypoint, cfg.Cmd), env: cfg.Env, dir: cfg.WorkingDir, user: cfg.User, tty: cfg.Tty, filtered: b.filtered})
+	args := slices.Concat(cfg.Entrypoint, cfg.Cmd)
+	command, err := e.command(r, commandSpec{args: args, env: initEnv(r, args), dir: cfg.WorkingDir, user: cfg.User, tty: cfg.Tty, filtered: b.filtered})
 	if err != nil {
 		return s, nil, err
 	}

@@ -60,11 +60,25 @@ func stopOf(r *configRecord, o StopOptions) (sig, timeout int, err error) {
 	return sig, timeout, nil
 }
 
+// systemdHalt is SIGRTMIN+3, at which systemd as process 1 shuts down; at SIGTERM
+// it starts itself anew (systemd(1)).
+const systemdHalt = 34 + 3
+
+// isSystemd tells whether a process calls itself systemd, whatever it was started
+// as: /sbin/init is a link to it.
+func isSystemd(pid int) bool {
+	name, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	return err == nil && string(name) == "systemd\n"
+}
+
 func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
 	r := c.record()
 	sig, timeout, err := stopOf(r, o)
 	if err != nil {
 		return err
+	}
+	if o.Signal == "" && r.Config.StopSignal == "" && r.PID && isSystemd(c.state().PID) {
+		sig = systemdHalt
 	}
 	if waited, err := e.stopWaiting(ctx, c); waited || err != nil {
 		return err
