@@ -20,6 +20,22 @@ func TestTerminalOpenedAgain(t *testing.T) {
 	}
 }
 
+// A privileged container makes cgroups below its own, which keeps its limits.
+func TestPrivilegedCgroups(t *testing.T) {
+	d := useDaemon(t)
+	script := `d=/sys/fs/cgroup; [ -e $d/cgroup.procs ] || d=$d/pids; mkdir $d/x; echo 0 >$d/x/cgroup.procs; ` +
+		`grep -o ':/x$' /proc/self/cgroup; echo max >$d/pids.max || echo kept`
+	for _, args := range [][]string{{"--privileged"}, {"--privileged", "--pid", "private"}} {
+		r := d.try(append(append([]string{"run", "--rm", "--pids-limit", "200"}, args...), "core", "sh", "-c", script)...)
+		if r.out != ":/x\nkept\n" {
+			t.Errorf("%v: %q, %q", args, r.out, r.err)
+		}
+	}
+	if r := d.try("run", "--rm", "core", "sh", "-c", script); strings.Contains(r.out, ":/x") {
+		t.Errorf("a container that is not privileged: %q", r.out)
+	}
+}
+
 // Systemd as process 1 of a privileged container starts, knows where it runs,
 // supervises services in cgroups of its own, and shuts down when it is stopped.
 func TestSystemd(t *testing.T) {

@@ -72,7 +72,7 @@ func (m machine) run(t *testing.T, args ...string) string {
 var stories = []string{
 	"TestBindMountOwners", "TestVolume", "TestTmpfs", "TestReadOnlyRoot", "TestStandardInput", "TestExecOnATerminal", // mounts, streams
 	"TestMemoryLimit", "TestForkBomb", "TestPause", "TestStopEndsAllProcesses", "TestIsolationPID", // cgroups
-	"TestLimitsInTheKernel", "TestStatsOfWhatIsUsed",
+	"TestLimitsInTheKernel", "TestStatsOfWhatIsUsed", "TestPrivilegedCgroups", "TestTerminalOpenedAgain",
 	"TestS17OutsideDoesNotReachIt", "TestPublishedPort", "TestS19BetweenContainers", "TestS07Names", // network
 	"TestS02SystemInformation", "TestS21SameProcessNumber", "TestS23SameSession", "TestS25PrivateIDs", // identity
 	"TestS28DiskMount", "TestS29Ephemeral", "TestDiskFull", "TestDiskMountOfStopped", // disk
