@@ -40,6 +40,9 @@ func publishOne(out network.PortMap, s string) error {
 		return err
 	}
 	var from portRange
+	if host == "0" { // any free one, as without
+		host = ""
+	}
 	if host != "" {
 		if from, err = parseRange(host); err != nil {
 			return err

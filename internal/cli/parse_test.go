@@ -22,6 +22,7 @@ func TestPublish(t *testing.T) {
 		"80/udp":            `{"80/udp":[{"HostIp":"","HostPort":""}]}`,
 		"80/UDP":            `{"80/udp":[{"HostIp":"","HostPort":""}]}`,
 		"8080:80":           `{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}`,
+		"0:80":              `{"80/tcp":[{"HostIp":"","HostPort":""}]}`,
 		"127.0.0.1:8080:80": `{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"}]}`,
 		"127.0.0.1::80":     `{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":""}]}`,
 		"[::1]:8080:80/tcp": `{"80/tcp":[{"HostIp":"::1","HostPort":"8080"}]}`,

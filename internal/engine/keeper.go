@@ -170,9 +170,7 @@ func (e *Engine) listen(k *remote.Keeper) {
 		case "servicefailed":
 			e.background(func() { e.serviceFailed(ev.Exit.ID, ev.Failed) })
 		case "gone":
-			if e.standby != nil {
-				e.background(func() { e.standby.gone(ev.Exit.ID) })
-			}
+			e.background(func() { e.standby.drop(ev.Exit.ID) })
 		case "detach":
 			if x, err := e.findExec(ev.Exit.Exec); err == nil {
 				e.emit(x.c, events.ActionExecDetach, map[string]string{"execID": x.id})

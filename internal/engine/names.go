@@ -83,6 +83,8 @@ func (e *Engine) hosts(r *configRecord, ep *network.Endpoint) string {
 		names := hostname(r)
 		if d := r.Config.Domainname; d != "" {
 			names = names + "." + d + " " + names
+		} else if short, _, whole := strings.Cut(names, "."); whole { // as Docker has it
+			names += " " + short
 		}
 		fmt.Fprintf(&b, "%s\t%s\n", ep.IP, names)
 	}

@@ -270,6 +270,11 @@ func (e *Engine) loadRecords() error {
 			e.addBroken(entry.Name(), err)
 			continue
 		}
+		for i, m := range r.Mounts { // the data root may have been moved
+			if m.Type == "volume" {
+				r.Mounts[i].Source = e.volumes.data(m.Name)
+			}
+		}
 		c := newContainer(e, &r)
 		if err := record.Read(filepath.Join(dir, "state.json"), &c.st); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			e.log.Warn("state record is damaged: the container counts as exited", "container", r.ID, "err", err)

@@ -79,7 +79,7 @@ type sandboxPlan struct {
 	rules      []cgroup.DeviceRule
 	hardLimits []agent.Rlimit
 	oomScore   *int
-	newDisk    bool
+	newDisk    bool   // it is a standby: its disk is made too
 	image      string // lay this image's root; "" leaves that to the start
 }
 
@@ -114,7 +114,7 @@ func (e *Engine) makeSandbox(ctx context.Context, p sandboxPlan) (_ *sandbox, er
 		return nil, err
 	}
 	e.fault("prepare")
-	if err := e.plug(ctx, b, p.shape); err != nil {
+	if err := e.plug(ctx, b, p); err != nil {
 		return nil, err
 	}
 	e.fault("network")
@@ -308,7 +308,8 @@ func (e *Engine) takeRoot(ctx context.Context, b *sandbox, imageID string) (laid
 	return false, e.keep().Unroot(ctx, b.id)
 }
 
-func (e *Engine) plug(ctx context.Context, b *sandbox, s shape) error {
+func (e *Engine) plug(ctx context.Context, b *sandbox, p sandboxPlan) error {
+	s := p.shape
 	if s.network != "nat" && s.network != "none" {
 		return nil // the namespace is another's
 	}
@@ -331,7 +332,11 @@ func (e *Engine) plug(ctx context.Context, b *sandbox, s shape) error {
 			return errs.Invalidf("invalid MAC address %q", s.mac)
 		}
 	}
-	ep, err := e.net.Plug(ctx, c)
+	plug := e.plugIn
+	if p.newDisk { // a standby, which takes nothing from others
+		plug = e.net.Plug
+	}
+	ep, err := plug(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -183,8 +183,12 @@ func (e *Engine) makeStandby(image string) (*sandbox, error) {
 	return e.makeSandbox(ctx, sandboxPlan{shape: e.defaultShape(), id: id, first: first, newDisk: true, image: image})
 }
 
-// gone drops a standby whose agent has ended.
-func (s *standbys) gone(id string) {
+// drop takes a standby away whose agent has ended, or whose address is wanted. It
+// tells whether there was one of the id.
+func (s *standbys) drop(id string) bool {
+	if s == nil {
+		return false
+	}
 	s.mu.Lock()
 	var dead *sandbox
 	for i, b := range s.ready {
@@ -199,6 +203,7 @@ func (s *standbys) gone(id string) {
 		s.e.destroySandbox(dead, true)
 		s.poke()
 	}
+	return dead != nil
 }
 
 // dropAll takes away all standbys; new ones are made.

@@ -46,9 +46,12 @@ func checkVolumeName(name string) error {
 
 func (s *volumeStore) path(name string) string { return filepath.Join(s.dir, name) }
 
+// data is the folder that a volume is.
+func (s *volumeStore) data(name string) string { return filepath.Join(s.path(name), "_data") }
+
 func (s *volumeStore) volume(r volumeRecord) volume.Volume {
 	v := volume.Volume{
-		Name: r.Name, Driver: "local", Scope: "local", Mountpoint: filepath.Join(s.path(r.Name), "_data"),
+		Name: r.Name, Driver: "local", Scope: "local", Mountpoint: s.data(r.Name),
 		CreatedAt: r.Created.Format(time.RFC3339), Labels: r.Labels, Options: map[string]string{},
 	}
 	if v.Labels == nil {

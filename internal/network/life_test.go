@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,7 @@ func TestBridgeDeletedUnderContainers(t *testing.T) {
 	eventually(t, "the gateway's address", func() bool {
 		return strings.Contains(l.must(l.host, "ip", "addr", "show", "silo0"), n.Gateway().String())
 	})
+	time.Sleep(3 * quiet) // whatever has told of other changes
 	l.must(l.host, "ip", "link", "set", "silo0", "down")
 	eventually(t, "the bridge up", func() bool { return strings.Contains(l.must(l.host, "ip", "link", "show", "silo0"), ",UP") })
 	l.must(l.host, "ip", "link", "del", "silo0")
@@ -275,6 +277,14 @@ func TestFollowsTheHost(t *testing.T) {
 	})
 	l.must(l.host, "nft", "flush", "ruleset")
 	eventually(t, "own table after the rule set was flushed", func() bool { return strings.Contains(l.must(l.host, "nft", "list", "ruleset"), "8000") })
+	for _, change := range [][]string{{"flush", "table", "inet", "silo"}, {"flush", "chain", "inet", "silo", "forward"}, {"delete", "chain", "inet", "silo", "raw"}} {
+		time.Sleep(3 * quiet)
+		before := l.must(l.host, "nft", "-s", "list", "table", "inet", "silo")
+		l.must(l.host, append([]string{"nft"}, change...)...)
+		eventually(t, "all rules after "+strings.Join(change, " "), func() bool {
+			return sorted(l.must(l.host, "nft", "-s", "list", "table", "inet", "silo")) == sorted(before)
+		})
+	}
 	l.reaches("published", l.outside, addr(hostIP), 8000, "c saw "+outsideIP)
 	l.reaches("container to outside", c.ns, addr(outsideIP), 7000, "outside saw "+hostIP)
 
@@ -286,6 +296,13 @@ func TestFollowsTheHost(t *testing.T) {
 	l.must(l.host, "ip", "route", "add", "198.51.100.0/24", "via", outsideIP)
 	eventually(t, "warning that nothing is forwarded", func() bool { return strings.Contains(fmt.Sprint(n.Inspect().Warnings), "ip_forward=1") })
 	l.ok(n.Unplug(ctx, c.ep))
+}
+
+// sorted gives a text's lines in order.
+func sorted(text string) string {
+	lines := strings.Split(text, "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
 
 // eventually waits for what a change on the host leads to.

@@ -319,6 +319,12 @@ func (n *Network) Unplug(ctx context.Context, ep Endpoint) error {
 	return nil
 }
 
+// Holders tells the ids of those who hold an address or a MAC address, or if
+// neither is given, any; also of who is just being plugged in or out.
+func (n *Network) Holders(ip netip.Addr, mac net.HardwareAddr) []string {
+	return n.pool.Owners(ip.Unmap(), mac)
+}
+
 func (n *Network) release(ep Endpoint) {
 	n.pool.Free(ep.IP, ep.ID)
 	if mac, err := net.ParseMAC(ep.MAC); err == nil {

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -124,6 +125,9 @@ func (n *Network) ownLinks(messages []syscall.NetlinkMessage) bool {
 			return false
 		}
 		name := l.Attrs().Name
+		if name == n.cfg.Bridge && l.Attrs().Flags&net.FlagUp == 0 {
+			return false // somebody has set it down
+		}
 		if !strings.HasPrefix(name, n.hostPrefix()) && (name != n.cfg.Bridge || m.Header.Type == syscall.RTM_DELLINK) {
 			return false
 		}
@@ -277,13 +281,17 @@ func (n *Network) checkCollision() error {
 	return nil
 }
 
-// checkTable puts our table back if somebody flushed the whole rule set.
+// checkTable puts our table back if somebody has deleted it, or flushed its
+// rules.
 func (n *Network) checkTable() error {
 	there, err := n.table.Exists()
+	if err == nil && there {
+		there, err = n.table.Whole()
+	}
 	if err != nil || there {
 		return err
 	}
-	n.log.Warn("the packet filter table was deleted: putting it back", "table", n.table.Name())
+	n.log.Warn("the packet filter table or rules of it were deleted: putting them back", "table", n.table.Name())
 	n.publish.Lock()
 	defer n.publish.Unlock()
 	if err := n.table.Apply(); err != nil {

@@ -4,7 +4,6 @@
 package record
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -168,16 +167,12 @@ func Sync(path string) error {
 }
 
 // Read decodes the record at path into v. A missing file gives an error that
-// is fs.ErrNotExist; a file without content, or without a meaning while it is
-// Volatile, as a power cut may leave, one that is ErrEmpty; anything else that
-// is unreadable ErrCorrupt.
+// is fs.ErrNotExist; a file without a meaning while it is Volatile, as a power cut
+// may leave, one that is ErrEmpty; anything else that is unreadable ErrCorrupt.
 func Read(path string, v any) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read record: %w", err)
-	}
-	if len(bytes.Trim(data, "\x00")) == 0 {
-		return fmt.Errorf("read record %s: %w", path, ErrEmpty)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		if info, statErr := os.Stat(path); statErr == nil && info.Mode()&safe == 0 {

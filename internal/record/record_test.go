@@ -31,6 +31,7 @@ func TestWhatAPowerCutLeaves(t *testing.T) {
 		{"synced and whole", record.Volatile, true, "", nil},
 		{"synced, then damaged", record.Volatile, true, "\x0eold", record.ErrCorrupt},
 		{"durable, then damaged", record.Durable, false, "{", record.ErrCorrupt},
+		{"durable, then no content", record.Durable, false, "\x00\x00", record.ErrCorrupt},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.json")

@@ -112,6 +112,22 @@ func (p *Pool) Free(a netip.Addr, owner string) {
 	}
 }
 
+// Owners tells who has an address or a MAC address, and if neither is given who
+// has any.
+func (p *Pool) Owners(a netip.Addr, m net.HardwareAddr) (owners []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for have, by := range p.used {
+		if have == a || !a.IsValid() && m == nil {
+			owners = append(owners, by)
+		}
+	}
+	if by, taken := p.macs[string(m)]; taken {
+		owners = append(owners, by)
+	}
+	return owners
+}
+
 // Owner tells who has an address.
 func (p *Pool) Owner(a netip.Addr) (owner string, used bool) {
 	p.mu.Lock()

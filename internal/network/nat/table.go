@@ -163,6 +163,31 @@ func (t *Table) Exists() (bool, error) {
 	return false, nil
 }
 
+// Whole tells whether every rule of ours is in its chain, in order; others may
+// stand between them.
+func (t *Table) Whole() (bool, error) {
+	c, err := t.conn()
+	if err != nil {
+		return false, err
+	}
+	for _, ch := range t.chains(&nftables.Chain{Name: "user", Table: t.table()}) {
+		have, err := c.GetRules(t.table(), ch.chain)
+		if err != nil && !errors.Is(err, syscall.ENOENT) { // which is a chain that was deleted
+			return false, fmt.Errorf("list rules of %s: %w", ch.chain.Name, err)
+		}
+		missing := ch.rules
+		for _, r := range have {
+			if len(missing) > 0 && commentOf(r) == missing[0].why {
+				missing = missing[1:]
+			}
+		}
+		if len(missing) > 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // Remove deletes the table, if it is there.
 func (t *Table) Remove() error {
 	return t.transact("remove", func(c *nftables.Conn) error {
