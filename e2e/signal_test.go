@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,4 +58,48 @@ func endAtTheFirstWord(d *daemon) error {
 		return fmt.Errorf("it said %q and ended otherwise than with 7: %w", word+string(rest), errors.Join(err, rerr, errors.New(said.String())))
 	}
 	return nil
+}
+
+// A client can be ended while no silod is there to pass its signals on; the
+// container goes on.
+func TestSignalWithoutDaemon(t *testing.T) {
+	d := ownDaemon(t, 0)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		name := fmt.Sprintf("left-%d", sig)
+		args := []string{"run", "--name", name, "core", "sh", "-c", "echo up; sleep 100000"}
+		if sig == syscall.SIGTERM { // the program with the Go runtime
+			args = slices.Insert(args, 1, "--cidfile", filepath.Join(t.TempDir(), "id"))
+		}
+		c, cancel := d.command(args...)
+		defer cancel()
+		var said strings.Builder
+		c.Stderr = &said
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if word, err := bufio.NewReader(out).ReadString('\n'); word != "up\n" || err != nil {
+			t.Fatalf("%q, %v", word, err)
+		}
+		if err := d.stop(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		err = c.Wait() // the command's timeout bounds it
+		if w, ok := c.ProcessState.Sys().(syscall.WaitStatus); !ok || !w.Signaled() || w.Signal() != sig || !strings.Contains(said.String(), "it goes on without this client") {
+			t.Errorf("%v: %v: %s", sig, err, said.String())
+		}
+		if err := d.start(); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.field(name, "{{.State.Running}}"); got != "true" {
+			t.Errorf("the container: running %s", got)
+		}
+		d.silo("rm", "-f", name)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -209,14 +210,33 @@ func (p *signalProxy) run(c *client.Client) {
 		switch {
 		case id != "":
 			for _, n := range held {
-				// A container that has ended already cannot take it.
-				_ = c.ContainerKill(context.Background(), id, strconv.Itoa(int(n)))
+				p.pass(c, id, n)
 			}
 			held = nil
 		case len(held) > 1: // the user does not want to wait for the container
 			signal.Stop(p.signals)
 			_ = syscall.Kill(os.Getpid(), held[0])
 		}
+	}
+}
+
+// signalPatience is how long a signal waits for a daemon that is away: one that
+// is replaced by a newer build is back in a moment.
+const signalPatience = 2 * time.Second
+
+// pass sends a signal to the container. One that would end this program does so if
+// there is no daemon to pass it on: the user may have nothing else at hand.
+func (p *signalProxy) pass(c *client.Client, id string, n syscall.Signal) {
+	ctx, cancel := context.WithTimeout(context.Background(), signalPatience)
+	defer cancel()
+	err := retry(ctx, func() error { return c.ContainerKill(context.Background(), id, strconv.Itoa(int(n))) })
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) && !client.Unreachable(err) {
+		return // a container that has ended already cannot take it
+	}
+	if slices.Contains(firstSignals, os.Signal(n)) {
+		fmt.Fprintf(p.a.err, "silo: no daemon is there to pass signal %d on to container %s: it goes on without this client\n", n, id[:min(12, len(id))])
+		signal.Stop(p.signals)
+		_ = syscall.Kill(os.Getpid(), n)
 	}
 }
 

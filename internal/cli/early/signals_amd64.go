@@ -2,6 +2,7 @@ package early
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -23,6 +24,7 @@ type proxy struct {
 	set, old uint64
 	info     [128]byte // struct signalfd_siginfo
 	held     int       // a signal from before the container was known
+	pause    [2]int64  // struct timespec
 	socket   string    // of the daemon
 	request  *buffer
 }
@@ -104,11 +106,43 @@ func (p *proxy) pass(container string) {
 	}
 }
 
+// A daemon that is away is waited for as long as package cli does, 2 s.
+const (
+	signalTries = 20
+	signalPause = 100 * time.Millisecond
+)
+
+// unpassed ends this program by a signal that no daemon passes on, if it is one
+// that would.
+func (p *proxy) unpassed(container string, n int) {
+	switch syscall.Signal(n) {
+	case syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM:
+	default:
+		return
+	}
+	w := p.request
+	w.n = 0
+	w.add("silo: no daemon is there to pass signal ")
+	w.number(n)
+	w.add(" on to container ")
+	w.add(container[:min(12, len(container))])
+	w.add(": it goes on without this client\n")
+	write(2, w.bytes())
+	p.held = n
+	p.release()
+}
+
 // kill asks the daemon to send a signal. A container that has ended already
 // cannot take it.
 func (p *proxy) kill(container string, n int) {
 	fd := connect(p.socket)
+	for try := 0; fd < 0 && try < signalTries; try++ {
+		p.pause = [2]int64{0, int64(signalPause)}
+		call(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&p.pause)), 0, 0, 0, 0)
+		fd = connect(p.socket)
+	}
 	if fd < 0 {
+		p.unpassed(container, n)
 		return
 	}
 	w := p.request
