@@ -124,6 +124,9 @@ func TestDiskMountOfStopped(t *testing.T) {
 		t.Errorf("root/file: %q %v", data, err)
 	}
 	want(t, "image's files", mustTool(t, "cat", filepath.Join(dir, "etc/os-release")), "Silo Core")
+	if r := d.try("disk", "mount", id, t.TempDir()); r.code != 1 || !strings.Contains(r.err, "silo disk unmount "+dir) {
+		t.Errorf("a second mount: %+v", r)
+	}
 	d.silo("disk", "unmount", dir)
 }
 

@@ -143,6 +143,9 @@ func (e *Engine) rootOf(ctx context.Context, c *Container) (*linux.FD, error) {
 	}
 	a, err := disk.Attach(ctx, filepath.Join(c.dir, "sandbox.vhdx"))
 	if err != nil {
+		if shown := e.checkNotShown(c); shown != nil { // it is attached there
+			err = shown
+		}
 		return nil, err
 	}
 	defer a.Close()

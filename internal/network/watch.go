@@ -27,7 +27,8 @@ const (
 // quiet is how long the host must have been quiet before its changes are
 // looked at, so that a firewall that is loaded rule by rule is looked at once;
 // at most patience after the first change. legacyEvery is how often iptables
-// rules of the legacy kind are looked at: the kernel tells nobody of those.
+// rules of the legacy kind are looked at, and whether the host forwards: the
+// kernel tells nobody of those.
 const (
 	quiet       = 200 * time.Millisecond
 	patience    = 2 * time.Second
@@ -89,6 +90,7 @@ func (n *Network) watch(ctx context.Context, sockets []*nl.NetlinkSocket) {
 				return
 			case <-legacy.C:
 				n.step(ctx, stepLegacy, n.table.PassLegacy)
+				n.step(ctx, stepForwarding, func(context.Context) error { return n.checkForwarding() })
 			case <-changed:
 				waitQuiet(ctx, changed)
 				n.reconcile(ctx)
@@ -152,7 +154,11 @@ func elements(messages []syscall.NetlinkMessage) bool {
 	return len(messages) > 0
 }
 
-const stepLegacy = "legacy packet filter"
+// Steps that are also taken every legacyEvery: nothing tells of changes of theirs.
+const (
+	stepLegacy     = "legacy packet filter"
+	stepForwarding = "forwarding"
+)
 
 // reconcile brings the network in line with the host around it: MTU of the
 // uplink, the bridge, other networks' bridges, colliding routes, foreign packet filters.
@@ -160,7 +166,7 @@ const stepLegacy = "legacy packet filter"
 func (n *Network) reconcile(ctx context.Context) {
 	n.step(ctx, "bridge", func(context.Context) error { return n.keepBridge() })
 	n.step(ctx, "mtu", func(context.Context) error { return n.followMTU() })
-	n.step(ctx, "forwarding", func(context.Context) error { return n.checkForwarding() })
+	n.step(ctx, stepForwarding, func(context.Context) error { return n.checkForwarding() })
 	n.step(ctx, "other networks", func(context.Context) error { return n.followOthers() })
 	n.step(ctx, "address range", func(context.Context) error { return n.checkCollision() })
 	n.step(ctx, "packet filter", func(context.Context) error { return n.checkTable() })
