@@ -200,6 +200,9 @@ func (c *Client) release(k *conn) {
 // caller closes the body. A GET is sent again if a kept connection turns out
 // to be dead.
 func (c *Client) do(ctx context.Context, r *request) (*response, error) {
+	if err := r.named(); err != nil {
+		return nil, err
+	}
 	for {
 		k, err := c.take(ctx)
 		if err != nil {
@@ -283,6 +286,9 @@ func (c *Client) post(ctx context.Context, path string, q url.Values, in, out an
 
 // stream sends a request and gives the body of the answer, to be closed.
 func (c *Client) stream(ctx context.Context, r *request) (io.ReadCloser, error) {
+	if err := r.named(); err != nil {
+		return nil, err
+	}
 	resp, err := c.do(ctx, r)
 	if err != nil {
 		return nil, err

@@ -32,6 +32,15 @@ type request struct {
 	stream       io.Reader
 }
 
+// named refuses a path without the container it is about: of the daemon it would
+// be no path at all.
+func (r *request) named() error {
+	if strings.HasPrefix(r.path, "/containers//") {
+		return errors.New("invalid container name or ID: value is empty")
+	}
+	return nil
+}
+
 func (r *request) set(key, value string) { r.header = append(r.header, key, value) }
 
 // json makes v the body.

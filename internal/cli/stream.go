@@ -136,7 +136,9 @@ func (a *app) resizer(ctx context.Context, set func(ctx context.Context, height,
 			case <-ctx.Done():
 				return
 			case <-changed:
-				_ = send() // it is sent again with the next change
+				if send() != nil { // the connection may be of a daemon that is gone
+					_ = send() // it is sent again with the next change
+				}
 			}
 		}
 	}()

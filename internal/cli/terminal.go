@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"silo/internal/linux"
 )
 
 // terminal is the user's, if there is one. Raw mode is undone by restore,
@@ -75,6 +77,11 @@ func (t *terminal) raw() error {
 				return
 			case s := <-ends:
 				if t.proxying() {
+					continue
+				}
+				// A connection to a daemon that is gone gives SIGPIPE too: its writer
+				// has the error, and this program goes on.
+				if s == syscall.SIGPIPE && !linux.NobodyReads(1) && !linux.NobodyReads(2) {
 					continue
 				}
 				t.restore()

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path"
@@ -174,6 +176,7 @@ func parseBind(s string) (mountRecord, error) {
 		}
 	}
 	if m.Type == "bind" {
+		m.Make = true
 		if err := os.MkdirAll(m.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
 			return m, errs.Invalidf("bind %s: %v", s, err)
 		}
@@ -201,6 +204,7 @@ func parseMount(s mount.Mount) (mountRecord, error) {
 				return bad("propagation %q is not supported: mounts are private", o.Propagation)
 			}
 			if o.CreateMountpoint {
+				m.Make = true
 				if err := os.MkdirAll(m.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
 					return bad("%v", err)
 				}
@@ -299,6 +303,11 @@ func openMounts(b *sandbox, records []mountRecord) (mounts []agent.Mount, fds []
 
 func bindMount(b *sandbox, r mountRecord) (*linux.FD, error) {
 	fd, err := linux.CloneTree(nil, r.Source, !r.NonRec)
+	if r.Make && errors.Is(err, fs.ErrNotExist) { // it was there when the container was made
+		if err = os.MkdirAll(r.Source, 0o755); err == nil {
+			fd, err = linux.CloneTree(nil, r.Source, !r.NonRec)
+		}
+	}
 	if err != nil {
 		return nil, errs.Invalidf("mount %s at %s: %v", r.Source, r.Target, err)
 	}

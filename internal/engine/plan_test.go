@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
 
+	"silo/internal/cgroup"
 	"silo/internal/errs"
 )
 
@@ -152,6 +154,14 @@ func TestWantsPID(t *testing.T) {
 		got, err := wantsPID(&container.HostConfig{PidMode: container.PidMode(tt.mode), Isolation: container.Isolation(tt.isolation)}, tt.args)
 		if got != tt.want || (err != nil) != tt.bad {
 			t.Errorf("%+v: %v, %v", tt, got, err)
+		}
+	}
+}
+
+func TestRoomForTheAgent(t *testing.T) {
+	for in, want := range map[int64]int64{0: 0, -1: -1, 1: 13, 4194292: 4194304, 4194293: -1, math.MaxInt64: -1} {
+		if got := withAgent(cgroup.Resources{PidsLimit: &in}); *got.PidsLimit != want {
+			t.Errorf("pids limit %d: %d, want %d", in, *got.PidsLimit, want)
 		}
 	}
 }

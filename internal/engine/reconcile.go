@@ -116,6 +116,8 @@ func (e *Engine) adopt(c *Container, s wire.Status) {
 func (e *Engine) adoptExecs(c *Container, s wire.Status) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	begun := make(chan struct{})
+	close(begun)
 	for _, x := range s.Execs {
 		io := x.Stdio
 		if len(x.Args) == 0 {
@@ -123,7 +125,7 @@ func (e *Engine) adoptExecs(c *Container, s wire.Status) {
 		}
 		c.execIDs = append(c.execIDs, x.ID)
 		e.execs[x.ID] = &execution{
-			id: x.ID, c: c, pid: x.PID, ran: true, done: make(chan struct{}),
+			id: x.ID, c: c, pid: x.PID, ran: true, begun: begun, done: make(chan struct{}),
 			req: container.ExecCreateRequest{Cmd: x.Args, User: x.User, Tty: io.TTY, AttachStdin: io.OpenStdin, AttachStdout: true, AttachStderr: true},
 		}
 	}
@@ -147,6 +149,7 @@ func (e *Engine) settle(c *Container) {
 		c.st.ExitCode, c.st.Error = 255, "it ended while silod was away: the host was restarted, or silo-keeper was killed"
 		c.st.Finished = time.Now().UTC()
 	case container.StateRestarting:
+		c.again = true // whatever has decided that
 	default:
 		return
 	}
@@ -230,6 +233,9 @@ func (e *Engine) sweepDisks(claimed map[string]bool) error {
 func (e *Engine) startWanted() {
 	for _, c := range e.all() {
 		r, st := c.record(), c.state()
+		c.mu.Lock()
+		again := c.again && !st.StoppedByUse
+		c.mu.Unlock()
 		if st.State != container.StateExited {
 			continue
 		}
@@ -248,7 +254,7 @@ func (e *Engine) startWanted() {
 					e.log.Error("start by restart policy", "container", r.ID, "err", err)
 				}
 			})
-		case p == container.RestartPolicyOnFailure && !st.StoppedByUse:
+		case again, p == container.RestartPolicyOnFailure && !st.StoppedByUse:
 			e.retry(c)
 		}
 	}

@@ -74,6 +74,7 @@ type mountRecord struct {
 	Mode     string `json:",omitempty"` // as the user wrote it
 	Anon     bool   `json:",omitempty"` // volume without a name of the user's
 	NoCopy   bool   `json:",omitempty"` // a new volume stays empty
+	Make     bool   `json:",omitempty"` // a folder of the host's that is made where it is missing
 }
 
 // Container is a container in memory.

@@ -165,6 +165,6 @@ func (e *Engine) failStop(c *Container, reason string, again bool) error {
 	if err := e.signal(e.ctx, c, sig); err != nil && !errs.Is(err, errs.Conflict) {
 		return err
 	}
-	e.killAfter(c, exited, time.After(time.Duration(max(timeout, 0))*time.Second))
+	e.killAfter(c, exited, patienceOf(timeout))
 	return nil
 }

@@ -337,6 +337,9 @@ func (e *Engine) command(r *configRecord, s commandSpec) (agent.Command, error) 
 func publishList(r *configRecord) ([]network.PortMapping, error) {
 	var out []network.PortMapping
 	add := func(proto string, port uint16, ip netip.Addr, host string) error {
+		if port == 0 {
+			return errs.Invalidf("publish 0/%s: a port of a container is 1 to 65535", proto)
+		}
 		if proto != "tcp" && proto != "udp" {
 			return errs.New(errs.NotSupported, "publish %d/%s: only tcp and udp can be published", port, proto)
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -60,6 +61,14 @@ func stopOf(r *configRecord, o StopOptions) (sig, timeout int, err error) {
 	return sig, timeout, nil
 }
 
+// patienceOf tells when a stop's seconds are over; below 0 is never.
+func patienceOf(timeout int) <-chan time.Time {
+	if timeout < 0 {
+		return nil
+	}
+	return time.After(time.Duration(min(timeout, math.MaxInt32)) * time.Second)
+}
+
 // systemdHalt is SIGRTMIN+3, at which systemd as process 1 shuts down; at SIGTERM
 // it starts itself anew (systemd(1)).
 const systemdHalt = 34 + 3
@@ -101,10 +110,7 @@ func (e *Engine) stop(ctx context.Context, c *Container, o StopOptions) error {
 			e.stopServices(ctx, c, timeout)
 		}
 	}
-	var patience <-chan time.Time
-	if timeout >= 0 {
-		patience = time.After(time.Duration(timeout) * time.Second)
-	}
+	patience := patienceOf(timeout)
 	select {
 	case <-exited:
 		return nil

@@ -193,10 +193,16 @@ func resources(h *container.HostConfig) cgroup.Resources {
 	}
 }
 
+// mostPIDs is the most processes that a 64-bit kernel has (PID_MAX_LIMIT).
+const mostPIDs = 4 << 20
+
 // withAgent leaves room for the agent beside what the user allows.
 func withAgent(r cgroup.Resources) cgroup.Resources {
 	if r.PidsLimit != nil && *r.PidsLimit > 0 {
 		n := *r.PidsLimit + agent.Threads
+		if *r.PidsLimit > mostPIDs-agent.Threads {
+			n = -1 // as much as no limit
+		}
 		r.PidsLimit = &n
 	}
 	return r

@@ -412,7 +412,11 @@ func (k *Keeper) signal(r wire.Signal) error {
 	if err != nil {
 		return err
 	}
-	return linux.PidfdSignal(p.pidfd, linux.Signal(r.Number))
+	err = linux.PidfdSignal(p.pidfd, linux.Signal(r.Number))
+	if errors.Is(err, os.ErrProcessDone) { // its end is about to be told
+		return nil
+	}
+	return err
 }
 
 // end kills a container's agent, and with it, by its channel's end, the

@@ -22,6 +22,14 @@ func HungUp(f *FD) bool {
 	return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
 }
 
+// NobodyReads tells whether what is written to a raw descriptor is lost: its pipe,
+// connection or terminal has no other side any more.
+func NobodyReads(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n == 1 && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+}
+
 // SetNonblock makes calls on the open object return at once.
 func SetNonblock(f *FD) error {
 	return os.NewSyscallError("fcntl", unix.SetNonblock(f.Int(), true))
