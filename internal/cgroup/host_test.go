@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -257,11 +258,28 @@ func TestDelegate(t *testing.T) {
 		}
 		dir, _ := g.tracker()
 		pids, _, _ := g.dir("pids")
-		inside := fmt.Sprintf("mkdir %[1]s/a && echo 0 >%[1]s/a/cgroup.procs && grep -o given/a /proc/self/cgroup; "+
+		inside := fmt.Sprintf("read go; mkdir %[1]s/a && echo 0 >%[1]s/a/cgroup.procs && grep -o given/a /proc/self/cgroup; "+
 			"echo 7 >%[2]s/pids.max || echo limit; echo 0 >%[1]s/../cgroup.procs || echo outside", dir, pids)
-		_, out := start(t, g, fmt.Sprintf("setpriv --reuid %d --regid %[1]d --clear-groups sh -c '%s' 2>/dev/null", user, inside))
-		if got, err := io.ReadAll(out); err != nil || string(got) != "given/a\nlimit\noutside\n" {
-			t.Errorf("inside: %q, %v", got, err)
+		cmd := exec.Command("sh", "-c", inside)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+		cmd.Dir = "/"
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, said strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range g.ProcsFiles() {
+			if err := os.WriteFile(file, []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
+				t.Error(err)
+			}
+		}
+		_, err = io.WriteString(in, "go\n")
+		if err := errors.Join(err, in.Close(), cmd.Wait()); err != nil || out.String() != "given/a\nlimit\noutside\n" {
+			t.Errorf("inside: %q, %v, %s", out.String(), err, said.String())
 		}
 	})
 }
