@@ -286,9 +286,6 @@ func (c *Client) post(ctx context.Context, path string, q url.Values, in, out an
 
 // stream sends a request and gives the body of the answer, to be closed.
 func (c *Client) stream(ctx context.Context, r *request) (io.ReadCloser, error) {
-	if err := r.named(); err != nil {
-		return nil, err
-	}
 	resp, err := c.do(ctx, r)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,20 +9,8 @@ import (
 // Debian's own packages, as apt installs them, run under Silo without systemd
 // in the container: each is up, does its work, and stops.
 func TestDebianServices(t *testing.T) {
-	tar := debianTar(t)
 	d := useDaemon(t)
-	f, err := os.Open(tar)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	c, cancel := d.command("import", "--change", `CMD ["sleep","100000"]`, "-", "debian-services:bookworm")
-	defer cancel()
-	c.Stdin = f
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("import: %v\n%s", err, out)
-	}
-	t.Cleanup(func() { d.silo("rmi", "-f", "debian-services:bookworm") })
+	d.importDebian("debian-services:bookworm", "--change", `CMD ["sleep","100000"]`)
 	id := d.detached("--services", "debian-services:bookworm")
 	installDebian(t, d, id, "nginx", "redis-server", "postgresql", "cron", "openssh-server")
 

@@ -56,23 +56,28 @@ func debianTar(t *testing.T) string {
 	return path
 }
 
-// The real Debian story: debootstrap, import, apt-get install inside through
-// nat, a service of it detached, its log, its disk on the host, removed.
-func TestDebian(t *testing.T) {
-	tar := debianTar(t)
-	d := useDaemon(t)
-	f, err := os.Open(tar)
+// importDebian imports the root file system as an image for the time of the test.
+func (d *daemon) importDebian(image string, flags ...string) {
+	d.t.Helper()
+	f, err := os.Open(debianTar(d.t))
 	if err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	defer f.Close()
-	c, cancel := d.command("import", "--change", `CMD ["bash"]`, "-", "debian-e2e:bookworm")
+	c, cancel := d.command(append(append([]string{"import"}, flags...), "-", image)...)
 	defer cancel()
 	c.Stdin = f
 	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("import: %v\n%s", err, out)
+		d.t.Fatalf("import: %v\n%s", err, out)
 	}
-	t.Cleanup(func() { d.silo("rmi", "-f", "debian-e2e:bookworm") })
+	d.t.Cleanup(func() { d.silo("rmi", "-f", image) })
+}
+
+// The real Debian story: debootstrap, import, apt-get install inside through
+// nat, a service of it detached, its log, its disk on the host, removed.
+func TestDebian(t *testing.T) {
+	d := useDaemon(t)
+	d.importDebian("debian-e2e:bookworm", "--change", `CMD ["bash"]`)
 	want(t, "images", d.silo("images", "debian-e2e"), "bookworm")
 	want(t, "os-release", d.silo("run", "--rm", "debian-e2e:bookworm", "cat", "/etc/os-release"), "bookworm")
 

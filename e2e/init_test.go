@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -39,20 +38,8 @@ func TestPrivilegedCgroups(t *testing.T) {
 // Systemd as process 1 of a privileged container starts, knows where it runs,
 // supervises services in cgroups of its own, and shuts down when it is stopped.
 func TestSystemd(t *testing.T) {
-	tar := debianTar(t)
 	d := useDaemon(t)
-	f, err := os.Open(tar)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	c, cancel := d.command("import", "-", "debian-init:bookworm")
-	defer cancel()
-	c.Stdin = f
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("import: %v\n%s", err, out)
-	}
-	t.Cleanup(func() { d.silo("rmi", "-f", "debian-init:bookworm") })
+	d.importDebian("debian-init:bookworm")
 	id := d.detached("--privileged", "-t", "--pid", "private", "-e", "container=silo", "debian-init:bookworm",
 		"sh", "-c", "[ -e /sbin/init ] || until [ -e /go ]; do sleep 0.1; done; exec /sbin/init")
 	installDebian(t, d, id, "systemd-sysv", "dbus")

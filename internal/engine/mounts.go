@@ -177,11 +177,20 @@ func parseBind(s string) (mountRecord, error) {
 	}
 	if m.Type == "bind" {
 		m.Make = true
-		if err := os.MkdirAll(m.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
+		if err := m.makeSource(); err != nil {
 			return m, errs.Invalidf("bind %s: %v", s, err)
 		}
 	}
 	return m, nil
+}
+
+// makeSource makes the host's folder of a bind mount, unless it is there or is a
+// file.
+func (r mountRecord) makeSource() error {
+	if err := os.MkdirAll(r.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
+		return err
+	}
+	return nil
 }
 
 func parseMount(s mount.Mount) (mountRecord, error) {
@@ -205,7 +214,7 @@ func parseMount(s mount.Mount) (mountRecord, error) {
 			}
 			if o.CreateMountpoint {
 				m.Make = true
-				if err := os.MkdirAll(m.Source, 0o755); err != nil && !linux.IsErrno(err, syscall.ENOTDIR) {
+				if err := m.makeSource(); err != nil {
 					return bad("%v", err)
 				}
 			}
@@ -304,7 +313,7 @@ func openMounts(b *sandbox, records []mountRecord) (mounts []agent.Mount, fds []
 func bindMount(b *sandbox, r mountRecord) (*linux.FD, error) {
 	fd, err := linux.CloneTree(nil, r.Source, !r.NonRec)
 	if r.Make && errors.Is(err, fs.ErrNotExist) { // it was there when the container was made
-		if err = os.MkdirAll(r.Source, 0o755); err == nil {
+		if err = r.makeSource(); err == nil {
 			fd, err = linux.CloneTree(nil, r.Source, !r.NonRec)
 		}
 	}

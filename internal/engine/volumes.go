@@ -78,7 +78,7 @@ func (s *volumeStore) create(name string, labels map[string]string, anon bool) (
 		labels[anonLabel] = ""
 	}
 	r := volumeRecord{Format: recordFormat, Name: name, Created: time.Now(), Labels: labels, Anon: anon}
-	if err := os.MkdirAll(s.path(name)+"/_data", 0o755); err != nil {
+	if err := os.MkdirAll(s.data(name), 0o755); err != nil {
 		return volume.Volume{}, false, err
 	}
 	if err := os.Chmod(s.path(name), 0o711); err != nil {

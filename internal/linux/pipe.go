@@ -16,18 +16,19 @@ func Pipe() (r, w *FD, err error) {
 }
 
 // HungUp tells whether the other side of a connection is closed both ways.
-func HungUp(f *FD) bool {
-	p := []unix.PollFd{{Fd: int32(f.Int())}}
-	n, err := unix.Poll(p, 0)
-	return err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
-}
+func HungUp(f *FD) bool { return polled(f.Int())&unix.POLLHUP != 0 }
 
 // NobodyReads tells whether what is written to a raw descriptor is lost: its pipe,
 // connection or terminal has no other side any more.
-func NobodyReads(fd int) bool {
+func NobodyReads(fd int) bool { return polled(fd)&(unix.POLLERR|unix.POLLHUP) != 0 }
+
+// polled gives what poll(2) tells of a descriptor unasked, at once.
+func polled(fd int) int16 {
 	p := []unix.PollFd{{Fd: int32(fd)}}
-	n, err := unix.Poll(p, 0)
-	return err == nil && n == 1 && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+	if _, err := unix.Poll(p, 0); err != nil {
+		return 0
+	}
+	return p[0].Revents
 }
 
 // SetNonblock makes calls on the open object return at once.
